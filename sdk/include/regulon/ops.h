@@ -1,0 +1,74 @@
+#pragma once
+/// Differentiable operations on codes and dictionaries. Each has one definition, costs O(active * d) where it
+/// can, and gives the same bits for every number of threads. Float and double.
+
+#include <ATen/core/Tensor.h>
+#include <regulon/codes.h>
+#include <regulon/selection.h>
+#include <regulon/step.h>
+
+#include <cstdint>
+
+namespace regulon::ops {
+
+/// z = (input - center) · weightᵀ + bias, and of z what `selection` keeps.
+struct Product {
+  at::Tensor input;   ///< [B, d], gradient optional
+  at::Tensor weight;  ///< [n, d]
+  at::Tensor bias;    ///< [n] or undefined
+  at::Tensor center;  ///< [d] or undefined: subtracted from every row of the input, with gradient
+};
+
+/// Codes of the product under the selection: the one operation behind every encoder whose last layer is a
+/// product.
+///
+/// A code's value is *defined* as bias plus the dot product of its row and feature in 16 interleaved partial
+/// sums over d (sum j takes the elements j, j + 16, …, by fused multiply-add in float), the partials then
+/// added as a balanced tree. The matrix product only screens: it is computed in row blocks small enough to
+/// stay in cache, and every feature that could still matter given its rounding error is recomputed as
+/// defined. So neither BLAS nor threads nor block sizes show in the codes. When a threshold keeps more than
+/// `kDenseAbove` of the first block's entries, the batch is done as one dense product, whose values agree
+/// with the definition to rounding. Gradients: to weight, bias, center and input, by feature or by row over
+/// listed entries only. Throws RunError on shapes, dtypes or devices that do not fit.
+Codes select_product(const Product& product, const Selection& selection);
+
+/// Share of listed entries above which `select_product` prefers the dense form.
+inline constexpr double kDenseAbove = 0.10;
+
+/// Reconstruction [B, d]: each row the sum of its features' dictionary rows times their values, plus `bias`
+/// [d] (undefined: none). Gradients to values, `weight` [n, d] and `bias`. O(entries * d); dense codes use
+/// matrix products.
+at::Tensor decode(const Codes& codes, const at::Tensor& weight, const at::Tensor& bias);
+/// The same with the dictionary's weight and bias.
+at::Tensor decode(const Codes& codes, const Dictionary& dictionary);
+
+/// Sum over listed entries of weights[feature] * value: a scalar with gradient to the values and to `weights`
+/// [n] (undefined: all one).
+at::Tensor weighted_sum(const Codes& codes, const at::Tensor& weights);
+
+/// Active entries (value > 0) per feature: [n] int64, no gradient.
+at::Tensor feature_counts(const Codes& codes);
+/// Sum of values per feature: [n], no gradient.
+at::Tensor feature_sums(const Codes& codes);
+
+/// How a cosine becomes a penalty.
+enum class PairShape { absolute, square };
+
+/// Mean over all ordered pairs i != j of shape(cos(w_i, w_j)), for unit rows [n, d]: a scalar with gradient
+/// to the rows. In blocks, symmetric work used: never an n x n matrix. n < 2 gives zero. (Till 2024.)
+at::Tensor all_pairs(const at::Tensor& unit_rows, PairShape shape);
+
+/// The nearest other row of each row by absolute cosine.
+struct Neighbours {
+  at::Tensor row;    ///< [pairs] int64: i, ascending
+  at::Tensor other;  ///< [pairs] int64: a nearest neighbour of i; several where they tie exactly
+  at::Tensor share;  ///< [pairs] floating: 1 / number of ties of i, so that each row weighs one
+};
+/// Exact, by a blocked product with a running maximum: never n x n. Rows that are zero have no neighbour and
+/// are left out, as neighbours too. Without gradient; unit_rows [n, d].
+Neighbours nearest_neighbours(const at::Tensor& unit_rows);
+
+/// cos of listed pairs: [pairs] with gradient to `unit_rows` [n, d]; `row` and `other` are [pairs] int64.
+at::Tensor pair_cosines(const at::Tensor& unit_rows, const at::Tensor& row, const at::Tensor& other);
+
+}  // namespace regulon::ops

@@ -1,0 +1,17 @@
+#include "kernels/kernels.h"
+
+#define REGULON_TEXT(x) #x
+#define REGULON_NAME(x) REGULON_TEXT(x)
+
+namespace regulon::kernels::REGULON_ISA {
+
+template <typename T>
+KernelTable<T> table() {
+  return {REGULON_NAME(REGULON_ISA), gather_dot<T>, gather_sum<T>,    square_sum<T>, scan<T>,
+          group_maxima<T>,           reached_by<T>, scan_absolute<T>, penalise<T>};
+}
+
+template KernelTable<float> table<float>();
+template KernelTable<double> table<double>();
+
+}  // namespace regulon::kernels::REGULON_ISA

@@ -1,0 +1,97 @@
+#include <ATen/ops/empty.h>
+
+#include "ops/candidates.h"
+#include "ops/listing.h"
+
+namespace regulon::ops::detail {
+namespace {
+
+/// Chooses the best of a row's candidates; keeps its vectors from row to row.
+template <typename T>
+class RowChooser {
+ public:
+  RowChooser(const Screen<T>& screen, std::int64_t k) : screen_(screen), table_(best_kernels<T>()), k_(k) {}
+
+  /// Writes the chosen features and their z; returns their number.
+  std::int64_t choose(std::int64_t row, const RowCandidates<T>& candidates, std::int32_t* ids, T* values) {
+    const std::size_t count = candidates.features.size();
+    z_.resize(count);
+    screen_.exact(table_, row, candidates.features.data(), candidates.size(), z_.data());
+    scores_.clear();
+    for (std::size_t i = 0; i < count; ++i) {
+      if (z_[i] > 0) scores_.push_back(screen_.score(candidates.features[i], z_[i]));
+    }
+    BestTaker<T> taker(scores_, k_);
+    std::int64_t taken = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      if (!(z_[i] > 0) || !taker.takes(screen_.score(candidates.features[i], z_[i]))) continue;
+      ids[taken] = candidates.features[i];
+      values[taken] = z_[i];
+      ++taken;
+    }
+    return taken;
+  }
+
+ private:
+  const Screen<T>& screen_;
+  const KernelTable<T>& table_;
+  std::int64_t k_;
+  std::vector<T> z_;
+  std::vector<T> scores_;
+};
+
+/// Rows of `most` places each, of which the first are taken, without the places that are not.
+template <typename T>
+Listing packed(at::Tensor row_offsets, const at::Tensor& ids, const at::Tensor& values) {
+  const std::int64_t rows = ids.size(0);
+  const std::int64_t most = ids.size(1);
+  const std::int64_t* const offsets = row_offsets.const_data_ptr<std::int64_t>();
+  if (offsets[rows] == rows * most) return {row_offsets, ids.view({-1}), values.view({-1}), {}};
+  Listing listing{
+      row_offsets, at::empty({offsets[rows]}, at::kInt), at::empty({offsets[rows]}, values.options()), {}};
+  const std::int32_t* const from_ids = ids.const_data_ptr<std::int32_t>();
+  const T* const from_values = values.const_data_ptr<T>();
+  std::int32_t* const to_ids = listing.feature_ids.mutable_data_ptr<std::int32_t>();
+  T* const to_values = listing.values.template mutable_data_ptr<T>();
+  for (std::int64_t row = 0; row < rows; ++row) {
+    const std::int64_t count = offsets[row + 1] - offsets[row];
+    std::copy_n(from_ids + row * most, count, to_ids + offsets[row]);
+    std::copy_n(from_values + row * most, count, to_values + offsets[row]);
+  }
+  return listing;
+}
+
+}  // namespace
+
+template <typename T>
+Listing list_best_of_rows(const Screen<T>& screen, std::int64_t k, const SelectSettings& settings) {
+  const std::int64_t rows = screen.rows();
+  const std::int64_t most = std::min(k, screen.features());
+  CandidateRules<T> rules;
+  rules.keep = most;
+  at::Tensor ids = at::empty({rows, most}, at::kInt);
+  at::Tensor values = at::empty({rows, most}, screen.operands().rows.options());
+  at::Tensor row_offsets = at::empty({rows + 1}, at::kLong);
+  std::int64_t* const offsets = row_offsets.mutable_data_ptr<std::int64_t>();
+  std::int32_t* const to_ids = ids.mutable_data_ptr<std::int32_t>();
+  T* const to_values = values.mutable_data_ptr<T>();
+  const auto make_finder = [&] { return CandidateFinder<T>(screen, best_kernels<T>(), rules, settings); };
+  for_row_blocks(0, rows, settings.block_rows, screen.features() * screen.width(), make_finder,
+                 [&](CandidateFinder<T>& finder, std::int64_t begin, std::int64_t end) {
+                   RowChooser<T> chooser(screen, most);
+                   std::int64_t row = begin;
+                   for (const RowCandidates<T>& candidates : finder.find(begin, end)) {
+                     offsets[row + 1] =
+                         chooser.choose(row, candidates, to_ids + row * most, to_values + row * most);
+                     ++row;
+                   }
+                 });
+  offsets[0] = 0;
+  for (std::int64_t row = 0; row < rows; ++row) offsets[row + 1] += offsets[row];
+  return packed<T>(row_offsets, ids, values);
+}
+
+template Listing list_best_of_rows(const Screen<float>&, std::int64_t, const SelectSettings&);
+template Listing list_best_of_rows(const Screen<double>&, std::int64_t, const SelectSettings&);
+
+}  // namespace regulon::ops::detail

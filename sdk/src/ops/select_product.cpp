@@ -1,0 +1,101 @@
+#include "ops/select_product.h"
+
+#include <ATen/ops/empty.h>
+#include <ATen/ops/index_select.h>
+#include <ATen/ops/sub.h>
+#include <ATen/ops/zeros.h>
+#include <c10/core/GradMode.h>
+
+#include <optional>
+#include <utility>
+
+#include "ops/listing.h"
+#include "ops/select_check.h"
+#include "ops/select_dense.h"
+#include "ops/select_gradient.h"
+#include "ops/support.h"
+
+namespace regulon::ops {
+namespace detail {
+namespace {
+
+/// What the selection's features have of `tensor`: by feature, undefined or not; without gradient.
+at::Tensor chosen(const at::Tensor& tensor, const at::Tensor& only) {
+  if (!tensor.defined()) return tensor;
+  const at::Tensor plain = tensor.detach();
+  return only.defined() ? plain.index_select(0, only) : plain.contiguous();
+}
+
+at::Tensor centered(const Product& product) {
+  const at::Tensor input = product.input.detach().contiguous();
+  return product.center.defined() ? at::sub(input, product.center.detach()) : input;
+}
+
+/// The listing over the chosen features, or nothing where the batch is too dense to be listed.
+template <typename T>
+std::optional<Listing> list(const Operands& operands, const Selection& selection,
+                            const at::Tensor& thresholds, const SelectSettings& settings) {
+  const FullScreen<T> screen(operands);
+  if (selection.family == Selection::Family::rank) {
+    const bool by_row = selection.scope == Selection::Scope::row;
+    return by_row ? list_best_of_rows(screen, selection.k, settings)
+                  : list_best_of_batch(screen, selection.k, settings);
+  }
+  const bool may_be_dense = !selection.only.defined() && !screen.any_wild();
+  return list_above(screen, chosen(thresholds, selection.only), selection.window,
+                    may_be_dense ? kDenseAbove : 1.0, settings);
+}
+
+/// Ids among the chosen features become ids among all.
+void rename_features(const at::Tensor& only, at::Tensor& ids) {
+  if (!only.defined()) return;
+  const at::Tensor names = only.contiguous();
+  const std::int64_t* const name = names.const_data_ptr<std::int64_t>();
+  std::int32_t* const id = ids.mutable_data_ptr<std::int32_t>();
+  for (std::int64_t e = 0; e < ids.size(0); ++e) id[e] = static_cast<std::int32_t>(name[id[e]]);
+}
+
+Listing empty_listing(const at::Tensor& rows, double window) {
+  const at::Tensor nothing = at::empty({0}, rows.options());
+  return {at::zeros({rows.size(0) + 1}, at::kLong), at::empty({0}, at::kInt), nothing,
+          window > 0 ? nothing : at::Tensor()};
+}
+
+}  // namespace
+
+Codes select_product(const Product& product, const Selection& selection, const SelectSettings& settings) {
+  check_select_product(product, selection);
+  const std::int64_t n = product.weight.size(0);
+  const bool by_threshold = selection.family == Selection::Family::threshold;
+  const double window = by_threshold ? selection.window : 0;
+  Operands operands;
+  at::Tensor thresholds;
+  std::optional<Listing> listing;
+  {
+    const c10::NoGradGuard no_gradient;
+    operands = {centered(product), chosen(product.weight, selection.only),
+                chosen(product.bias, selection.only), chosen(selection.score_shift, selection.only),
+                chosen(selection.score_scale, selection.only)};
+    thresholds = by_threshold ? full_thresholds(selection, operands.rows, n) : at::Tensor();
+    if (operands.rows.size(0) == 0 || operands.weight.size(0) == 0) {
+      listing = empty_listing(operands.rows, window);
+    } else {
+      listing = by_dtype(operands.rows, [&](auto zero) {
+        return list<decltype(zero)>(operands, selection, thresholds, settings);
+      });
+    }
+  }
+  if (!listing) return select_dense(product, selection);
+  rename_features(selection.only, listing->feature_ids);
+  Selected selected{Codes::sparse(n, listing->row_offsets, listing->feature_ids, listing->values),
+                    listing->near, window, window > 0 ? edge_of(selection, thresholds) : at::Tensor()};
+  return with_gradient(selected, product, operands.rows, by_threshold ? selection.thresholds : at::Tensor());
+}
+
+}  // namespace detail
+
+Codes select_product(const Product& product, const Selection& selection) {
+  return detail::select_product(product, selection, {});
+}
+
+}  // namespace regulon::ops
