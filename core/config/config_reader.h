@@ -1,0 +1,31 @@
+#pragma once
+/// From a document to a config.
+
+#include "core/config/config.h"
+#include "core/config/document.h"
+
+#include <string>
+#include <vector>
+
+namespace regulon::core {
+
+/// A choice of a config as messages speak of it.
+struct Party {
+  std::string who;  ///< "encoder 'linear'", "loss term 'neighbours'"
+  const Choice* choice = nullptr;
+  doc::Place place;
+};
+
+/// Reads all sections of `document`; everything wrong in it is added to `problems`, in which case the result
+/// is of no use.
+Config read_config(const doc::Table& document, Catalogue& catalogue, doc::Problems& problems);
+
+/// Makes an object of every party and adds to `problems` every need of theirs that neither the core nor
+/// `providers` (encoder and activation) provide, with who would provide it.
+void check_needs(const std::vector<Party>& parties, const std::vector<Party>& providers, Catalogue& catalogue,
+                 doc::Problems& problems);
+
+/// Checks values of `config` that only make sense together; `document` tells where they were written.
+void check_together(const Config& config, const doc::Table& document, doc::Problems& problems);
+
+}  // namespace regulon::core

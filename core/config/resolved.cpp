@@ -1,0 +1,82 @@
+/// A config as JSON, with every default written out.
+
+#include "core/config/config.h"
+
+#include <array>
+#include <nlohmann/json.hpp>
+
+namespace regulon::core {
+
+// The keys are the members' names; a test holds them against what the sections declare.
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(RunSection, name, seed, steps, device, threads, report_every,
+                                   checkpoint_every)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(DataSection, source, batch, normalise)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ModelSection, features, unit_norm, remove_parallel_gradient, learn_bias,
+                                   bias_init)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(OptimiserSection, learning_rate, beta1, beta2, epsilon, warm_up, decay,
+                                   clip)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(PluginsSection, path)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(CostSection, plugin, mean_one, averaging, warm_up, cap)
+
+namespace {
+
+using nlohmann::json;
+
+json to_json_value(const Schedule& schedule) {
+  constexpr std::array<const char*, 3> shape_names = {"linear", "cosine", "exponential"};
+  const auto& points = schedule.points();
+  if (schedule.is_constant()) return points.front().second;
+  if (points.size() > 2) return json{{"points", points}};
+  const auto& [after, from] = points[0];
+  const auto& [end, to] = points[1];
+  return json{{"from", from},
+              {"to", to},
+              {"over", end - after},
+              {"after", after},
+              {"shape", shape_names.at(static_cast<std::size_t>(schedule.shape()))}};
+}
+
+/// Adds the parameters of `choice` to its section.
+void add_parameters(const Choice& choice, json& section) {
+  for (std::size_t i = 0; i < choice.values.size(); ++i) {
+    json& value = section[choice.descriptor->params[i].name];
+    std::visit([&value](const auto& held) { value = held; }, choice.values[i]);
+  }
+  for (const auto& [index, schedule] : choice.scheduled) {
+    section[choice.descriptor->params[index].name] = to_json_value(schedule);
+  }
+}
+
+json loss_json(const LossChoice& loss) {
+  json section = {{"plugin", loss.term.plugin},
+                  {"name", loss.term.name},
+                  {"weight", to_json_value(loss.weight)},
+                  {"every", loss.every},
+                  {"rescale", loss.rescale}};
+  add_parameters(loss.term, section);
+  return section;
+}
+
+}  // namespace
+
+json Config::resolved() const {
+  json all = identity();
+  all["plugins"] = plugins;
+  all["file"] = file.string();
+  return all;
+}
+
+json Config::identity() const {
+  json all = {
+      {"run", run}, {"data", data}, {"model", model}, {"optimiser", optimiser}, {"cost", cost_section}};
+  add_parameters(source, all["data"]);
+  all["encoder"] = {{"plugin", encoder.plugin}, {"activation", activation.plugin}};
+  add_parameters(encoder, all["encoder"]);
+  add_parameters(activation, all["encoder"]);
+  add_parameters(cost, all["cost"]);
+  all["loss"] = json::array();
+  for (const LossChoice& loss : losses) all["loss"].push_back(loss_json(loss));
+  return all;
+}
+
+}  // namespace regulon::core

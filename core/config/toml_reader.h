@@ -1,0 +1,23 @@
+#pragma once
+/// Reads TOML into a document with places.
+
+#include "core/config/document.h"
+
+#include <filesystem>
+#include <string>
+
+namespace regulon::core::doc {
+
+/// The whole file as text. Throws InputError if it cannot be read or is larger than any config (1 MiB).
+std::string read_text(const std::filesystem::path& file);
+
+/// The document in `text`; `name` stands for the file in places ("NAME:LINE"). Throws InputError with line,
+/// what TOML's grammar says, and the line itself.
+Table from_toml(const std::string& text, const std::string& name);
+
+/// Puts an override "a.b=c" into `document`: tables on the way are made where they are missing, and the
+/// segment after `loss` is the name of a loss term. Adds to `problems` if it cannot be read or leads through
+/// something that is no table; whether the key may be there at all is found out when the document is read.
+void apply_override(const std::string& override_text, Table& document, Problems& problems);
+
+}  // namespace regulon::core::doc
