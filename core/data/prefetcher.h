@@ -1,0 +1,43 @@
+#pragma once
+/// The next batch, made while the step runs.
+
+#include <ATen/core/Tensor.h>
+
+#include <condition_variable>
+#include <cstdint>
+#include <exception>
+#include <mutex>
+#include <thread>
+
+#include "core/data/source.h"
+
+namespace regulon::core {
+
+/// Hands out batch(first_step), batch(first_step + 1), … of a source, each made by a thread of its own while
+/// the one before is in use. Same rows, same bits, same order as without it. While it lives, the source's
+/// batch() belongs to it; held_out() may be called beside it.
+class Prefetcher {
+ public:
+  Prefetcher(Source& source, std::int64_t first_step);
+  Prefetcher(const Prefetcher&) = delete;
+  Prefetcher& operator=(const Prefetcher&) = delete;
+  /// Waits for a batch that is being made, and drops it.
+  ~Prefetcher();
+
+  /// The batch of the next step. Throws here what the source threw for this step; a later call asks again.
+  at::Tensor next();
+
+ private:
+  void work(const std::stop_token& stop);
+
+  Source& source_;
+  std::mutex mutex_;
+  std::condition_variable_any changed_;
+  std::int64_t step_;   // the step being made, or made and not fetched
+  bool ready_ = false;  // `batch_` or `error_` is that step's
+  at::Tensor batch_;
+  std::exception_ptr error_;
+  std::jthread worker_;  // last: starts when all else is there, ends before it goes
+};
+
+}  // namespace regulon::core

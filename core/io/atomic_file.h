@@ -1,0 +1,69 @@
+#pragma once
+/// Files and folders that appear whole or not at all: written beside, synced, renamed.
+///
+/// Every failure is a RunError that names the path, the system's own words and what to do; what was half
+/// written is removed. A process that is killed leaves at most `NAME.partial`, which the next write replaces.
+
+#include <cstddef>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace regulon::core {
+
+/// Throws the RunError for a failed system call on `path`: `what` says what failed ("cannot be written"),
+/// `error` is errno.
+[[noreturn]] void fail_on_path(const std::filesystem::path& path, const std::string& what, int error);
+
+/// Makes `folder` and its parents where they are missing. Throws RunError.
+void make_folders(const std::filesystem::path& folder);
+
+/// A file being written: nothing is seen under `target` before commit().
+class AtomicFile {
+ public:
+  /// Opens `target`.partial beside it. Throws RunError, also when another process is writing the same target.
+  explicit AtomicFile(std::filesystem::path target);
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+  /// Without a commit, removes what was written.
+  ~AtomicFile();
+
+  void write(std::span<const std::byte> bytes);
+  void write(std::string_view text);
+  /// Syncs the file, puts it in the place of `target` and syncs the folder. Nothing may be written after it.
+  void commit();
+
+ private:
+  [[noreturn]] void fail(const std::string& what, int error) const;
+
+  std::filesystem::path target_;
+  std::filesystem::path partial_;
+  int descriptor_ = -1;
+};
+
+/// Writes `contents` to `target` through an AtomicFile.
+void write_atomically(const std::filesystem::path& target, std::string_view contents);
+
+/// A folder being filled: write into path(), then commit().
+class AtomicFolder {
+ public:
+  /// Makes an empty `target`.partial, in the place of what an interrupted attempt may have left there.
+  explicit AtomicFolder(std::filesystem::path target);
+  AtomicFolder(const AtomicFolder&) = delete;
+  AtomicFolder& operator=(const AtomicFolder&) = delete;
+  /// Without a commit, removes what was written.
+  ~AtomicFolder();
+
+  const std::filesystem::path& path() const { return partial_; }  ///< `target`.partial
+  /// Syncs the folder and everything in it, then puts it in the place of `target`. A folder of that name is
+  /// exchanged for the new one in one step and then removed.
+  void commit();
+
+ private:
+  std::filesystem::path target_;
+  std::filesystem::path partial_;
+  bool committed_ = false;
+};
+
+}  // namespace regulon::core

@@ -1,0 +1,184 @@
+#include "core/io/run_folder.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <regulon/error.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <fstream>
+#include <string_view>
+#include <system_error>
+
+#include "core/io/atomic_file.h"
+#include "core/io/safetensors.h"
+
+namespace regulon::core {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kCheckpointEnding = ".safetensors";
+constexpr std::size_t kCheckpointsKept = 2;
+
+/// Entries of the manifest that tell where things lay and on what a run ran, not what it is.
+constexpr std::array<std::string_view, 3> kNotIdentity = {"environment", "config.file", "config.plugins"};
+
+void collect_differences(const std::string& path, const nlohmann::json& there, const nlohmann::json& here,
+                         std::vector<std::string>& lines) {
+  if (there == here) return;
+  if (!there.is_object() || !here.is_object()) {
+    lines.push_back(fmt::format("{}: {} there, {} here", path, there.dump(), here.dump()));
+    return;
+  }
+  nlohmann::json keys = there;
+  keys.update(here);
+  for (const auto& [key, unused] : keys.items()) {
+    const std::string inner = path.empty() ? key : path + "." + key;
+    if (std::find(kNotIdentity.begin(), kNotIdentity.end(), inner) != kNotIdentity.end()) continue;
+    collect_differences(inner, there.value(key, nlohmann::json()), here.value(key, nlohmann::json()), lines);
+  }
+}
+
+nlohmann::json read_manifest(const fs::path& path) {
+  std::ifstream stream(path);
+  nlohmann::json manifest = nlohmann::json::parse(stream, nullptr, false);
+  if (!stream || !manifest.is_object()) {
+    throw InputError({path.string(), "is not a manifest", "a JSON object", "something else",
+                      "the folder holds no run of Regulon's; choose another with --out"});
+  }
+  return manifest;
+}
+
+std::vector<RunFolder::Checkpoint> checkpoints_in(const fs::path& folder) {
+  std::vector<RunFolder::Checkpoint> found;
+  if (!fs::is_directory(folder)) return found;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    const std::string name = entry.path().filename().string();
+    std::int64_t step = 0;
+    const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), step);
+    if (error == std::errc() && std::string_view(end) == kCheckpointEnding)
+      found.push_back({step, entry.path()});
+  }
+  std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.step > b.step; });
+  return found;
+}
+
+}  // namespace
+
+/// Holds a run's folder for this process: the kernel lets go of it when the process ends, however it ends.
+class RunFolder::Lock {
+ public:
+  explicit Lock(const fs::path& folder) {
+    const fs::path file = folder / ".lock";
+    descriptor_ = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (descriptor_ < 0) fail_on_path(file, "cannot be opened", errno);
+    if (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0) {
+      ::close(descriptor_);
+      throw InputError({folder.string(), "is in use by another process", "a folder of this run's own",
+                        "a locked one", "wait for it to end, or choose another folder with --out"});
+    }
+  }
+  ~Lock() { ::close(descriptor_); }
+  Lock(const Lock&) = delete;
+  Lock& operator=(const Lock&) = delete;
+
+ private:
+  int descriptor_ = -1;
+};
+
+std::vector<std::string> manifest_differences(const nlohmann::json& there, const nlohmann::json& here) {
+  std::vector<std::string> lines;
+  collect_differences("", there, here, lines);
+  return lines;
+}
+
+RunFolder::RunFolder(fs::path folder, const nlohmann::json& manifest, bool resume)
+    : folder_(std::move(folder)) {
+  if (fs::exists(folder_) && !fs::is_directory(folder_)) {
+    throw InputError({folder_.string(), "cannot be a run's folder", "a folder, or nothing there yet",
+                      "a file", "choose another with --out"});
+  }
+  const bool something_there = fs::exists(folder_) && !fs::is_empty(folder_);
+  if (something_there && !resume) {
+    throw InputError({folder_.string(), "exists already", "an empty folder, or none",
+                      "a folder with something in it",
+                      "--resume goes on with the run in it; --out DIR writes elsewhere"});
+  }
+  try {
+    make_folders(folder_ / "checkpoints");
+    lock_ = std::make_unique<Lock>(folder_);
+    claim(manifest, resume);
+  } catch (const RunError& error) {
+    throw InputError(error.problems());  // nothing has run yet: the folder given is what is wrong
+  }
+}
+
+RunFolder::~RunFolder() = default;
+
+void RunFolder::claim(const nlohmann::json& manifest, bool resume) {
+  const fs::path path = folder_ / "manifest.json";
+  if (resume && fs::exists(path)) {
+    std::vector<Problem> problems;
+    for (const auto& line : manifest_differences(read_manifest(path), manifest)) {
+      problems.push_back(
+          {folder_.string(), "holds another run", "", line,
+           "resume with the same config, plugins and data, or choose another folder with --out"});
+    }
+    if (!problems.empty()) throw InputError(std::move(problems));
+    return;
+  }
+  write_atomically(path, manifest.dump(2) + "\n");
+}
+
+bool RunFolder::finished() const { return fs::exists(folder_ / "summary.json"); }
+
+std::optional<RunFolder::Checkpoint> RunFolder::newest_checkpoint() const {
+  const auto found = checkpoints_in(folder_ / "checkpoints");
+  return found.empty() ? std::nullopt : std::optional(found.front());
+}
+
+void RunFolder::write_checkpoint(std::int64_t step, const NamedTensors& state) {
+  const fs::path folder = folder_ / "checkpoints";
+  write_safetensors(folder / fmt::format("{:09}{}", step, kCheckpointEnding), state,
+                    {{"step", std::to_string(step)}});
+  const auto found = checkpoints_in(folder);
+  for (std::size_t old = kCheckpointsKept; old < found.size(); ++old) {
+    std::error_code error;
+    if (!fs::remove(found[old].path, error))
+      fail_on_path(found[old].path, "cannot be removed", error.value());
+  }
+}
+
+void RunFolder::cut_metrics(std::int64_t step) {
+  const fs::path path = folder_ / "metrics.jsonl";
+  std::ifstream stream(path);
+  std::string kept;
+  for (std::string line; std::getline(stream, line);) {
+    const auto parsed = nlohmann::json::parse(line, nullptr, false);
+    if (parsed.is_object() && parsed.value("step", step + 1) <= step) kept += line + "\n";
+  }
+  write_atomically(path, kept);
+}
+
+void RunFolder::append_metrics(const nlohmann::json& line) {
+  const fs::path path = folder_ / "metrics.jsonl";
+  std::ofstream stream(path, std::ios::app);
+  errno = 0;
+  stream << line.dump() << std::endl;
+  if (!stream) fail_on_path(path, "cannot be written", errno);
+}
+
+void RunFolder::write_weights(const NamedTensors& weights) {
+  write_safetensors(folder_ / "weights.safetensors", weights, {{"format", "regulon/1"}});
+}
+
+void RunFolder::write_summary(const nlohmann::json& summary) {
+  write_atomically(folder_ / "summary.json", summary.dump(2) + "\n");
+}
+
+}  // namespace regulon::core

@@ -1,0 +1,59 @@
+#pragma once
+/// A run's folder: what is written there, when, and how it survives being killed.
+
+#include "core/io/named_tensors.h"
+
+#include <cstdint>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+namespace regulon::core {
+
+/// manifest.json, metrics.jsonl, checkpoints/, weights.safetensors, summary.json under one folder, held by
+/// one process at a time. Whole files are written beside, synced and renamed; metrics are appended, and cut
+/// back to the checkpoint on resume.
+class RunFolder {
+ public:
+  /// A checkpoint on disk.
+  struct Checkpoint {
+    std::int64_t step = 0;
+    std::filesystem::path path;
+  };
+
+  /// Makes the folder and writes `manifest` into it. If it exists already: with `resume`, its manifest must
+  /// say the same run (an InputError lists what differs); without, an InputError says how to go on or where
+  /// else to write. A second process on the same folder is an InputError.
+  RunFolder(std::filesystem::path folder, const nlohmann::json& manifest, bool resume);
+  ~RunFolder();
+  RunFolder(const RunFolder&) = delete;
+  RunFolder& operator=(const RunFolder&) = delete;
+
+  const std::filesystem::path& path() const { return folder_; }
+  /// Whether the run that lies here is whole: its summary is written last.
+  bool finished() const;
+  /// The newest checkpoint, if there is one.
+  std::optional<Checkpoint> newest_checkpoint() const;
+  /// Writes a checkpoint, then removes all but the newest two.
+  void write_checkpoint(std::int64_t step, const NamedTensors& state);
+  /// Drops metrics lines after `step`, and a line that a kill left torn.
+  void cut_metrics(std::int64_t step);
+  /// Appends one line and hands it to the system. Throws RunError when it cannot be written whole.
+  void append_metrics(const nlohmann::json& line);
+  void write_weights(const NamedTensors& weights);
+  void write_summary(const nlohmann::json& summary);
+
+ private:
+  class Lock;
+  void claim(const nlohmann::json& manifest, bool resume);
+
+  std::filesystem::path folder_;
+  std::unique_ptr<Lock> lock_;
+};
+
+/// What of two manifests' identities differs, one line each: "config.run.steps: 100 there, 200 here". Empty
+/// if they are the same run. Not part of the identity: "environment", "config.file" and "config.plugins".
+std::vector<std::string> manifest_differences(const nlohmann::json& there, const nlohmann::json& here);
+
+}  // namespace regulon::core
