@@ -1,0 +1,73 @@
+#include "core/measure/evaluation.h"
+
+#include <ATen/ops/zeros.h>
+#include <c10/core/GradMode.h>
+#include <regulon/ops.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+namespace regulon::core {
+namespace {
+
+double total(const at::Tensor& tensor) { return tensor.sum().item<double>(); }
+
+}  // namespace
+
+nlohmann::json to_json(const Evaluation& evaluation) {
+  return {{"rows", evaluation.rows},
+          {"fvu", evaluation.fvu},
+          {"explained_variance", evaluation.explained_variance},
+          {"mse", evaluation.mse},
+          {"l0", evaluation.l0},
+          {"l1", evaluation.l1},
+          {"unused_share", evaluation.unused_share},
+          {"cosine", evaluation.cosine},
+          {"norm_ratio", evaluation.norm_ratio},
+          {"relative_bias", evaluation.relative_bias}};
+}
+
+Evaluator::Evaluator(std::int64_t features, std::int64_t width)
+    : counts_(at::zeros({features}, at::kLong)), row_sum_(at::zeros({width}, at::kDouble)) {}
+
+void Evaluator::add(const at::Tensor& rows, const Codes& codes, const at::Tensor& reconstruction) {
+  const at::NoGradGuard no_grad;
+  const at::Tensor x = rows.to(at::kDouble);
+  const at::Tensor rebuilt = reconstruction.detach().to(at::kDouble);
+  const at::Tensor squared = x.square().sum(1);
+  const at::Tensor rebuilt_squared = rebuilt.square().sum(1);
+  const at::Tensor inner = (x * rebuilt).sum(1);
+  const at::Tensor norms = (squared * rebuilt_squared).sqrt();
+
+  rows_ += x.size(0);
+  counts_ += ops::feature_counts(codes);
+  row_sum_ += x.sum(0);
+  squared_ += total(squared);
+  error_ += total((x - rebuilt).square());
+  inner_ += total(inner);
+  rebuilt_ += total(rebuilt_squared);
+  value_sum_ += total(codes.values().detach().to(at::kDouble));
+  // A row or a reconstruction of zeros has no direction: it counts as a cosine and a ratio of zero.
+  cosine_ += total((inner / norms).nan_to_num(0, 0, 0));
+  norm_ratio_ += total((rebuilt_squared / squared).nan_to_num(0, 0, 0).sqrt());
+}
+
+Evaluation Evaluator::result() const {
+  Evaluation result;
+  result.rows = rows_;
+  const auto rows = static_cast<double>(std::max<std::int64_t>(rows_, 1));
+  const double spread = squared_ - total(row_sum_.square()) / rows;
+  result.fvu = spread > 0 ? error_ / spread : 0;
+  result.explained_variance = spread > 0 ? 1 - result.fvu : 0;
+  result.mse = error_ / rows;
+  result.l0 = total(counts_) / rows;
+  result.l1 = value_sum_ / rows;
+  result.unused_share = total(counts_ == 0) / static_cast<double>(std::max<std::int64_t>(counts_.numel(), 1));
+  result.cosine = cosine_ / rows;
+  result.norm_ratio = norm_ratio_ / rows;
+  result.relative_bias = inner_ != 0 ? rebuilt_ / inner_ : 0;
+  result.frequency = counts_.to(at::kDouble) / rows;
+  return result;
+}
+
+}  // namespace regulon::core

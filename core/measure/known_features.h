@@ -1,0 +1,42 @@
+#pragma once
+/// A learnt dictionary held against features that are known to be the true ones.
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <vector>
+
+namespace regulon::core {
+
+/// Where the lines are drawn.
+struct KnownFeatureLimits {
+  double found =
+      0.95;  ///< a true feature is found if an alive learnt direction has at least this cosine with it
+  double composed =
+      0.35;  ///< a learnt direction is a combination if its second-largest true |cosine| is above this
+};
+
+/// What was learnt of the true features. Only alive features (active on the data at all) count.
+struct KnownFeatures {
+  at::Tensor cosines;                ///< [n, n_true] float32: cosine of every learnt and every true direction
+  std::vector<std::int64_t> alive;   ///< ids of features that are active at least once
+  std::vector<std::int64_t> found;   ///< true features that an alive direction matches
+  std::vector<std::int64_t> missed;  ///< true features that none matches
+  std::vector<std::int64_t> composed;  ///< alive features that are combinations
+  double mean_best = 0;  ///< mean over true features of the best cosine of an alive direction (recall MMCS)
+};
+
+/// Compares dictionary rows [n, d] with true features [n_true, d]; `frequency` [n] tells which are alive.
+/// Throws InputError if the widths differ.
+KnownFeatures compare_with_known(const at::Tensor& dictionary, const at::Tensor& truth,
+                                 const at::Tensor& frequency, const KnownFeatureLimits& limits = {});
+
+/// The comparison as JSON, without the cosines.
+nlohmann::json to_json(const KnownFeatures& known);
+
+/// Rows of the heat map in the order in which a person reads it: alive features by the true feature that they
+/// are nearest to (best match first), then the silent ones. A permutation of 0 … n - 1.
+std::vector<std::int64_t> reading_order(const KnownFeatures& known);
+
+}  // namespace regulon::core

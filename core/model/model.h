@@ -1,0 +1,81 @@
+#pragma once
+/// A sparse autoencoder: an encoder, an activation that selects, and a dictionary.
+
+#include <regulon/activation.h>
+#include <regulon/step.h>
+#include "core/config/config.h"
+#include "core/io/named_tensors.h"
+#include "core/model/parameter.h"
+#include "core/plugin/guard.h"
+#include "core/plugin/host.h"
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+namespace regulon::core {
+
+/// What decides how a batch is encoded, beside the batch.
+struct EncodeRequest {
+  at::Tensor costs;  ///< [n]
+  std::int64_t step = 0;
+  std::uint64_t seed = 0;  ///< of this step
+  bool training = false;
+  bool check_values = true;
+};
+
+/// Owns the encoder, the activation and the dictionary, and names everything that is learnt or saved.
+class Model {
+ public:
+  /// Makes the plugins; tensors come with `initialise`. `width` is d.
+  Model(const Config& config, const PluginHost& host, std::int64_t width);
+
+  /// Draws the dictionary's rows (unit, at random), sets the bias, and lets encoder and activation prepare
+  /// themselves. `sample` [rows, d] is normalised data.
+  void initialise(const at::Tensor& sample, std::uint64_t seed);
+
+  std::int64_t features() const { return features_; }
+  std::int64_t width() const { return width_; }
+
+  /// The dictionary over the learnt tensors, its derived tensors not made yet: one per step.
+  Dictionary dictionary() const;
+  /// Sets scheduled parameters of the encoder and the activation to their values at `step`.
+  void update_schedules(std::int64_t step);
+  /// Codes of `batch` [B, d] as the configured activation selects them.
+  Codes encode(const at::Tensor& batch, const Dictionary& dictionary, const EncodeRequest& request);
+  /// Codes of `batch` under a selection of the caller's.
+  Codes encode_with(const Selection& selection, const at::Tensor& batch, const Dictionary& dictionary,
+                    const EncodeRequest& request);
+  /// The encoder's direction per feature, or undefined.
+  at::Tensor encoder_directions(const Dictionary& dictionary) { return encoder_.directions(dictionary); }
+  /// Lets the activation look at the codes of a training step.
+  void observe(const Codes& codes);
+
+  /// Everything learnt, dictionary first.
+  const std::vector<Parameter>& parameters() const { return parameters_; }
+  /// The encoder's parameters by their own names.
+  std::map<std::string, at::Tensor> encoder_parameters() const;
+  /// Everything that inference needs: parameters and states, by the names of weights.safetensors.
+  NamedTensors weights() const;
+  /// Copies `weights` in. Throws InputError naming `origin` where a tensor is missing or of another shape.
+  void load(const NamedTensors& weights, const std::string& origin);
+  /// Figures that encoder and activation report.
+  std::map<std::string, double> report();
+
+ private:
+  void register_parameters();
+
+  Choice encoder_choice_;
+  Choice activation_choice_;
+  ModelSection section_;
+  GuardedPlugin encoder_;
+  GuardedPlugin activation_;
+  std::int64_t features_;
+  std::int64_t width_;
+  std::int64_t batch_rows_;
+  at::Tensor weight_;
+  at::Tensor bias_;
+  std::vector<Parameter> parameters_;
+};
+
+}  // namespace regulon::core

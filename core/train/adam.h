@@ -1,0 +1,51 @@
+#pragma once
+/// Adam, fused with what surrounds it in SAE training: parallel-gradient removal, clipping, and the row norm.
+
+#include "core/config/config.h"
+#include "core/io/named_tensors.h"
+#include "core/model/parameter.h"
+
+#include <cstdint>
+#include <vector>
+
+namespace regulon::core {
+
+/// The learning rate of `step` (from 0) in a run of `steps`: linear warm-up, constant, linear decay to zero.
+double learning_rate_at(const OptimiserSection& section, std::int64_t step, std::int64_t steps);
+
+/// Adam (Kingma and Ba 2015, algorithm 1, with bias correction) over named float32 parameters.
+///
+/// One pass over each parameter reads gradient, weight and both moments once and writes weight and moments
+/// once. Rows are independent, so the bits do not depend on the number of threads. Peers drop the parallel
+/// part before they clip: so here.
+class Adam {
+ public:
+  Adam(const OptimiserSection& section, std::vector<Parameter> parameters);
+
+  /// Updates every parameter that has a gradient, then drops the gradients. `updates` made so far come from
+  /// the state. Returns the norm of the whole gradient before clipping if clipping is on or `want_norm`, else
+  /// 0.
+  double step(double learning_rate, bool want_norm);
+
+  /// Clears the moments of features `ids` [m] int64 in every parameter whose first dimension is `features`.
+  void reset_features(const at::Tensor& ids, std::int64_t features);
+
+  /// Moments and the count of updates, by parameter name: what a checkpoint holds.
+  NamedTensors state() const;
+  /// Copies a state in; throws InputError naming `origin` if something is missing or misshapen.
+  void load(const NamedTensors& state, const std::string& origin);
+
+ private:
+  struct Moments {
+    at::Tensor first;
+    at::Tensor second;
+  };
+  double gradient_norm() const;
+
+  OptimiserSection section_;
+  std::vector<Parameter> parameters_;
+  std::vector<Moments> moments_;
+  at::Tensor updates_;  ///< [] int64
+};
+
+}  // namespace regulon::core

@@ -1,0 +1,56 @@
+#include "core/train/environment.h"
+
+#include <ATen/Parallel.h>
+#include <malloc.h>
+#include <regulon/error.h>
+#include <regulon/plugin.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+namespace regulon::core {
+namespace {
+
+constexpr std::int64_t kWorthThreads = 1 << 25;  ///< multiply-adds: below a millisecond on one core
+constexpr int kKeepFree = 1 << 30;               ///< bytes of free heap that stay with the process
+
+std::int64_t usable_cores() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
+  return std::max(1, CPU_COUNT(&set));
+}
+
+std::string processor_name() {
+  std::ifstream stream("/proc/cpuinfo");
+  for (std::string line; std::getline(stream, line);) {
+    const auto colon = line.find(':');
+    if (line.rfind("model name", 0) == 0 && colon != std::string::npos) return line.substr(colon + 2);
+  }
+  return "unknown";
+}
+
+}  // namespace
+
+nlohmann::json versions() {
+  return {{"regulon", REGULON_VERSION}, {"sdk", REGULON_SDK_REVISION}, {"torch", TORCH_VERSION}};
+}
+
+nlohmann::json environment() { return {{"processor", processor_name()}, {"threads", at::get_num_threads()}}; }
+
+void use_device(const std::string& device) {
+  if (device == "auto" || device == "cpu") return;
+  throw InputError({"[run] device", "this program runs on the processor only", "cpu or auto", device,
+                    "set device = \"cpu\""});
+}
+
+void use_threads(std::int64_t threads, std::int64_t multiply_adds) {
+  const std::int64_t automatic = multiply_adds < kWorthThreads ? 1 : usable_cores();
+  at::set_num_threads(static_cast<int>(threads > 0 ? threads : automatic));
+  mallopt(M_MMAP_MAX, 0);
+  mallopt(M_TRIM_THRESHOLD, kKeepFree);
+}
+
+}  // namespace regulon::core

@@ -1,0 +1,23 @@
+#pragma once
+/// The machine and the libraries under a run.
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+namespace regulon::core {
+
+/// What a manifest holds to tell versions apart: Regulon's, the SDK's revision, LibTorch's.
+nlohmann::json versions();
+/// Where a run ran, for the record: processor, threads. Not part of a run's identity.
+nlohmann::json environment();
+
+/// Settles [run] device. Throws InputError if this program cannot run on it.
+void use_device(const std::string& device);
+/// Sets the number of threads of every parallel region. 0 means one per core that this process may use, but a
+/// single one if a step's encoder product, `multiply_adds`, is so small that threads would wait for each
+/// other most of the time. Also asks the allocator to keep large blocks: a step's buffers come and go, and
+/// handing them back costs a page fault per page.
+void use_threads(std::int64_t threads, std::int64_t multiply_adds);
+
+}  // namespace regulon::core

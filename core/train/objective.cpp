@@ -1,0 +1,97 @@
+#include "core/train/objective.h"
+
+#include <utility>
+
+namespace regulon::core {
+namespace {
+
+bool takes_its_turn(const LossChoice& choice, std::int64_t step) { return step % choice.every == 0; }
+
+double weight_at(const LossChoice& choice, std::int64_t step) {
+  return choice.weight.at(step) * (choice.rescale ? static_cast<double>(choice.every) : 1.0);
+}
+
+}  // namespace
+
+Objective::Objective(const Config& config, const PluginHost& host) {
+  for (const auto& choice : config.losses) {
+    GuardedPlugin plugin(choice.term.make(), choice.term.name, host.origin(*choice.term.descriptor));
+    const bool acts = plugin.acts_after_step();
+    terms_.push_back({choice, std::move(plugin), acts});
+  }
+}
+
+void Objective::prepare(const Preparation& outline, std::uint64_t seed) {
+  for (auto& term : terms_) {
+    Preparation own = outline;
+    own.generator = named_generator(seed, "loss." + term.plugin.name());
+    term.plugin.prepare(own);
+  }
+}
+
+std::vector<Parameter> Objective::parameters() const {
+  std::vector<Parameter> all;
+  for (const auto& term : terms_) {
+    for (const auto& own : term.plugin.preparation().parameters()) {
+      all.push_back({"loss." + term.plugin.name() + "." + own.name, own.tensor});
+    }
+  }
+  return all;
+}
+
+NamedTensors Objective::state() const {
+  NamedTensors all;
+  for (const auto& term : terms_) {
+    const Preparation& kept = term.plugin.preparation();
+    for (const auto* list : {&kept.parameters(), &kept.states()}) {
+      for (const auto& own : *list)
+        all.emplace_back("loss." + term.plugin.name() + "." + own.name, own.tensor);
+    }
+  }
+  return all;
+}
+
+at::Tensor Objective::value(const StepView& step, std::vector<TermReport>* terms) {
+  at::Tensor total;
+  for (auto& term : terms_) {
+    TermReport report{term.plugin.name()};
+    const double weight = weight_at(term.choice, step.step());
+    if (takes_its_turn(term.choice, step.step()) && weight != 0.0) {
+      term.choice.term.update(term.plugin.object(), step.step());
+      const at::Tensor value = term.plugin.value(step.for_term(term.plugin.name()), true);
+      if (value.defined()) {
+        total = total.defined() ? total + value * weight : value * weight;
+        report.ran = true;
+        if (terms != nullptr) report.value = value.item<double>();
+        report.weighted = report.value * weight;
+      }
+    }
+    if (terms != nullptr) terms->push_back(report);
+  }
+  return total;
+}
+
+bool Objective::acts_after_step() const {
+  for (const auto& term : terms_) {
+    if (term.acts_after_step) return true;
+  }
+  return false;
+}
+
+void Objective::after_step(UpdateView outline, std::uint64_t seed) {
+  for (auto& term : terms_) {
+    if (!term.acts_after_step || !takes_its_turn(term.choice, outline.step)) continue;
+    outline.generator = named_generator(seed, "after_step." + term.plugin.name());
+    term.plugin.after_step(outline);
+  }
+}
+
+std::map<std::string, double> Objective::report() {
+  std::map<std::string, double> figures;
+  for (auto& term : terms_) {
+    for (const auto& [name, value] : term.plugin.report()) figures[term.plugin.name() + "." + name] = value;
+  }
+  return figures;
+}
+
+}  // namespace regulon::core

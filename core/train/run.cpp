@@ -1,0 +1,271 @@
+#include "core/train/run.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/cat.h>
+#include <c10/core/GradMode.h>
+#include <fmt/format.h>
+#include <regulon/error.h>
+#include <regulon/ops.h>
+
+#include <algorithm>
+#include <chrono>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "core/data/prefetcher.h"
+#include "core/io/run_folder.h"
+#include "core/io/safetensors.h"
+#include "core/train/environment.h"
+#include "core/train/trainer.h"
+
+namespace regulon::core {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uint64_t kDataStream = 3;
+constexpr std::int64_t kSampleRows = 8192;  ///< normalised rows that models initialise themselves from
+constexpr std::int64_t kEvaluationBatch = 2048;
+
+std::unique_ptr<Source> make_source(const Choice& choice) {
+  return std::unique_ptr<Source>(static_cast<Source*>(choice.make().release()));
+}
+
+/// Opens the run's data. How wide it is settles how many threads pay.
+std::unique_ptr<Source> open_source(const Config& config) {
+  auto source = make_source(config.source);
+  SourceSetup setup;
+  setup.seed = mix_seed(static_cast<std::uint64_t>(config.run.seed), kDataStream);
+  setup.batch = config.data.batch;
+  setup.base = config.folder();
+  source->open(setup);
+  use_threads(config.run.threads, config.data.batch * config.model.features * source->width());
+  return source;
+}
+
+at::Tensor first_rows(Source& source, const Normalisation& normalisation, std::int64_t batch) {
+  std::vector<at::Tensor> parts;
+  for (std::int64_t step = 0; step * batch < kSampleRows; ++step) {
+    parts.push_back(normalisation.apply(source.batch(step)));
+  }
+  return at::cat(parts);
+}
+
+nlohmann::json manifest_of(const Config& config, const PluginHost& host, const Source& source) {
+  nlohmann::json plugins = nlohmann::json::object();
+  const auto add = [&](const Choice& choice) {
+    plugins[choice.descriptor->interface_id + " " + choice.plugin] = host.hash(*choice.descriptor);
+  };
+  add(config.encoder);
+  if (config.cost.descriptor != nullptr) add(config.cost);
+  for (const auto& loss : config.losses) add(loss.term);
+  return {{"config", config.resolved()}, {"plugins", plugins},     {"data", source.fingerprint()},
+          {"seed", config.run.seed},     {"versions", versions()}, {"environment", environment()}};
+}
+
+RunEvaluation evaluate_model(Model& model, const Normalisation& normalisation, const at::Tensor& costs,
+                             Source& source, std::int64_t rows, const at::Tensor& truth) {
+  const at::NoGradGuard no_grad;
+  if (source.width() != model.width()) {
+    throw InputError({"data", "its rows do not fit the run", fmt::format("width {}", model.width()),
+                      fmt::format("width {}", source.width()),
+                      "evaluate on activations of the same model and layer"});
+  }
+  const Dictionary dictionary = model.dictionary().detach();
+  EncodeRequest request;
+  request.costs = costs;
+  Evaluator evaluator(model.features(), model.width());
+  const std::int64_t wanted = std::min(rows, source.held_out_rows());
+  for (std::int64_t first = 0; first < wanted; first += kEvaluationBatch) {
+    const at::Tensor batch =
+        normalisation.apply(source.held_out(first, std::min(kEvaluationBatch, wanted - first)));
+    const Codes codes = model.encode(batch, dictionary, request);
+    evaluator.add(batch, codes, ops::decode(codes, dictionary));
+  }
+  RunEvaluation evaluation{evaluator.result(), std::nullopt};
+  if (truth.defined()) {
+    evaluation.known = compare_with_known(dictionary.weight(), truth, evaluation.held_out.frequency);
+  }
+  return evaluation;
+}
+
+NamedTensors weights_to_save(const Model& model, const Normalisation& normalisation,
+                             const at::Tensor& costs) {
+  NamedTensors weights = model.weights();
+  for (auto& entry : normalisation.tensors()) weights.push_back(std::move(entry));
+  weights.emplace_back("feature_costs", costs);
+  return weights;
+}
+
+nlohmann::json summary_of(const TrainResult& result) {
+  nlohmann::json summary = {{"last", to_json(result.last)},
+                            {"held_out", to_json(result.evaluation.held_out)}};
+  if (result.evaluation.known) summary["known_features"] = to_json(*result.evaluation.known);
+  return summary;
+}
+
+/// One call of train(): the loop and what it writes.
+class Training {
+ public:
+  Training(const Config& config, const PluginHost& host, const fs::path& folder, bool resume,
+           const TrainCallbacks& callbacks)
+      : config_(config),
+        callbacks_(callbacks),
+        source_(open_source(config)),
+        folder_(folder, manifest_of(config, host, *source_), resume),
+        normalisation_(estimate_normalisation(*source_, config.data.normalise)),
+        trainer_(config, host, first_rows(*source_, normalisation_, config.data.batch)) {
+    if (const auto checkpoint = folder_.newest_checkpoint()) {
+      trainer_.load(SafetensorsFile(checkpoint->path).tensors(), checkpoint->step, checkpoint->path.string());
+    }
+    folder_.cut_metrics(trainer_.step_number());
+  }
+
+  TrainResult run() {
+    const std::int64_t first = trainer_.step_number();
+    if (callbacks_.on_start) callbacks_.on_start(first);
+    began_ = std::chrono::steady_clock::now();
+    reported_at_ = began_;
+    reported_step_ = first;
+    Prefetcher batches(*source_, first);
+    TrainResult result;
+    while (trainer_.step_number() < config_.run.steps) {
+      take_step(normalisation_.apply(next_batch(batches)), result.last);
+      if (callbacks_.stop && callbacks_.stop() && trainer_.step_number() < config_.run.steps) {
+        checkpoint();
+        return result;
+      }
+    }
+    finish(result);
+    return result;
+  }
+
+ private:
+  /// Bad data that only shows on the way is a run that failed, not input that was refused.
+  static at::Tensor next_batch(Prefetcher& batches) {
+    try {
+      return batches.next();
+    } catch (const InputError& error) {
+      throw RunError(error.problems());
+    }
+  }
+
+  void take_step(const at::Tensor& batch, Report& last) {
+    const std::int64_t done = trainer_.step_number() + 1;
+    if (done % config_.run.report_every == 0 || done == config_.run.steps) {
+      Report report;
+      trainer_.step(batch, &report);
+      stamp(report);
+      folder_.append_metrics(to_json(report));
+      if (callbacks_.on_report) callbacks_.on_report(report);
+      last = report;
+    } else {
+      trainer_.step(batch, nullptr);
+    }
+    if (done % config_.run.checkpoint_every == 0 || done == config_.run.steps) checkpoint();
+  }
+
+  void stamp(Report& report) {
+    const auto now = std::chrono::steady_clock::now();
+    const double since = std::chrono::duration<double>(now - reported_at_).count();
+    const auto rows = static_cast<double>((report.step - reported_step_) * config_.data.batch);
+    report.rows_per_second = since > 0 ? rows / since : 0;
+    report.seconds = std::chrono::duration<double>(now - began_).count();
+    reported_at_ = now;
+    reported_step_ = report.step;
+  }
+
+  void checkpoint() {
+    folder_.write_checkpoint(trainer_.step_number(), trainer_.state());
+    if (callbacks_.on_checkpoint) callbacks_.on_checkpoint(folder_.path());
+  }
+
+  void finish(TrainResult& result) {
+    const at::Tensor costs = trainer_.costs();
+    const bool before = folder_.finished();  // a run resumed after its end is only looked at
+    if (!before) folder_.write_weights(weights_to_save(trainer_.model(), normalisation_, costs));
+    result.evaluation = evaluate_model(trainer_.model(), normalisation_, costs, *source_, kEvaluationRows,
+                                       source_->true_features());
+    result.finished = true;
+    if (!before) folder_.write_summary(summary_of(result));
+  }
+
+  const Config& config_;
+  const TrainCallbacks& callbacks_;
+  std::unique_ptr<Source> source_;
+  RunFolder folder_;
+  Normalisation normalisation_;
+  Trainer trainer_;
+  std::chrono::steady_clock::time_point began_;
+  std::chrono::steady_clock::time_point reported_at_;
+  std::int64_t reported_step_ = 0;
+};
+
+}  // namespace
+
+TrainResult train(const Config& config, const PluginHost& host, const fs::path& folder, bool resume,
+                  const TrainCallbacks& callbacks) {
+  use_device(config.run.device);
+  return Training(config, host, folder, resume, callbacks).run();
+}
+
+std::unique_ptr<Source> open_files(const std::vector<std::string>& patterns, PluginHost& host) {
+  Choice choice;
+  choice.plugin = "files";
+  choice.name = "source";
+  choice.descriptor = host.find("source/1", choice.plugin);
+  for (const auto& param : choice.descriptor->params) choice.values.push_back(param.default_value);
+  const auto set = [&choice](const std::string& name, ParamValue value) {
+    for (std::size_t i = 0; i < choice.values.size(); ++i) {
+      if (choice.descriptor->params[i].name == name) choice.values[i] = std::move(value);
+    }
+  };
+  set("files", patterns);
+  set("held_out", 1.0);
+  auto source = make_source(choice);
+  SourceSetup setup;
+  setup.base = fs::current_path();
+  source->open(setup);
+  return source;
+}
+
+Run::Run(const fs::path& folder, PluginHost& host) : folder_(folder) {
+  const fs::path manifest_path = folder / "manifest.json";
+  std::ifstream stream(manifest_path);
+  const auto manifest = nlohmann::json::parse(stream, nullptr, false);
+  if (!stream.good() && !manifest.is_object()) {
+    throw InputError({folder.string(), "is not a run", "a folder with manifest.json and weights.safetensors",
+                      "no readable manifest.json", "give the folder that `regulon train` wrote"});
+  }
+  if (!fs::exists(folder / "weights.safetensors")) {
+    throw InputError({folder.string(), "holds a run that has not finished", "weights.safetensors", "none yet",
+                      "finish it with `regulon train CONFIG --resume`"});
+  }
+  config_ = config_from_json(manifest.at("config"), manifest_path.string(), host);
+  const fs::path weights_path = folder / "weights.safetensors";
+  const NamedTensors weights = SafetensorsFile(weights_path).tensors();
+  normalisation_ = Normalisation::from_tensors(weights, weights_path.string());
+  costs_ = find_tensor(weights, "feature_costs");
+  const at::Tensor rows = find_tensor(weights, "decoder.weight");
+  if (!rows.defined() || rows.dim() != 2 || !costs_.defined()) {
+    throw InputError({weights_path.string(), "lacks what every run has",
+                      "decoder.weight [n, d] and feature_costs [n]", "neither or one of them",
+                      "the file is damaged, or not Regulon's"});
+  }
+  model_ = std::make_unique<Model>(config_, host, rows.size(1));
+  use_threads(config_.run.threads, config_.data.batch * rows.numel());
+  model_->initialise(rows.slice(0, 0, 1), 0);
+  model_->load(weights, weights_path.string());
+}
+
+Source& Run::source() {
+  if (!source_) source_ = open_source(config_);
+  return *source_;
+}
+
+RunEvaluation Run::evaluate(Source& source, std::int64_t rows, const at::Tensor& truth) {
+  return evaluate_model(*model_, normalisation_, costs_, source, rows,
+                        truth.defined() ? truth : source.true_features());
+}
+
+}  // namespace regulon::core

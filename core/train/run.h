@@ -1,0 +1,81 @@
+#pragma once
+/// The facade: train with callbacks, open a run, evaluate it. Front ends need nothing else.
+
+#include "core/config/config.h"
+#include "core/data/normalisation.h"
+#include "core/data/source.h"
+#include "core/measure/evaluation.h"
+#include "core/measure/known_features.h"
+#include "core/model/model.h"
+#include "core/plugin/host.h"
+#include "core/train/report.h"
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace regulon::core {
+
+/// What a front end hears while a run trains. Every member may be empty.
+struct TrainCallbacks {
+  std::function<void(std::int64_t first_step)>
+      on_start;                                  ///< everything is open; training begins at this step
+  std::function<void(const Report&)> on_report;  ///< every [run] report_every steps, and after the last
+  std::function<void(const std::filesystem::path&)> on_checkpoint;
+  std::function<bool()> stop;  ///< asked after every step: true writes a checkpoint and returns
+};
+
+/// How a run was evaluated: on held-out rows, and against the true features where the data knows them.
+struct RunEvaluation {
+  Evaluation held_out;
+  std::optional<KnownFeatures> known;
+};
+
+/// What came of a run.
+struct TrainResult {
+  bool finished = false;  ///< false if `stop` ended it
+  Report last;
+  RunEvaluation evaluation;  ///< of finished runs
+};
+
+/// Trains `config` into `folder`, or goes on where a checkpoint there stops. Throws InputError before the
+/// first step for anything wrong with input, RunError for what fails on the way; the last checkpoint is whole
+/// in every case.
+TrainResult train(const Config& config, const PluginHost& host, const std::filesystem::path& folder,
+                  bool resume, const TrainCallbacks& callbacks);
+
+/// A finished run, opened for measuring.
+class Run {
+ public:
+  /// Reads manifest and weights of `folder`. Throws InputError if it holds no finished run.
+  Run(const std::filesystem::path& folder, PluginHost& host);
+  const Config& config() const { return config_; }
+  Model& model() { return *model_; }
+  const Normalisation& normalisation() const { return normalisation_; }
+  /// The run's own data source, opened.
+  Source& source();
+  /// Evaluates on the held-out rows of `source`, at most `rows` of them; true features from the source, or
+  /// `truth` if given.
+  RunEvaluation evaluate(Source& source, std::int64_t rows, const at::Tensor& truth = {});
+
+ private:
+  std::filesystem::path folder_;
+  Config config_;
+  Normalisation normalisation_;
+  at::Tensor costs_;
+  std::unique_ptr<Model> model_;
+  std::unique_ptr<Source> source_;
+};
+
+/// Files to measure on and never to train on: all their rows count as held out. `patterns` are relative to
+/// the working directory. Throws InputError like the source "files".
+std::unique_ptr<Source> open_files(const std::vector<std::string>& patterns, PluginHost& host);
+
+/// Held-out rows that are looked at unless somebody asks for more.
+inline constexpr std::int64_t kEvaluationRows = 16384;
+
+}  // namespace regulon::core
