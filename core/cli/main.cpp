@@ -1,0 +1,154 @@
+/// The program `regulon`: parses the command line, calls the verb, turns errors into messages and exit codes.
+/// 0 done, 1 the run failed, 2 bad input, 130 interrupted.
+
+#include <fmt/format.h>
+#include <regulon/error.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "core/cli/commands.h"
+
+namespace {
+
+constexpr int kRunFailed = 1;
+constexpr int kBadInput = 2;
+
+using regulon::cli::EvalArguments;
+using regulon::cli::PluginsArguments;
+using regulon::cli::QuickstartArguments;
+using regulon::cli::TrainArguments;
+
+/// Everything that the command line can ask for, and what to do about it.
+struct Request {
+  TrainArguments train;
+  EvalArguments eval;
+  PluginsArguments plugins;
+  QuickstartArguments quickstart;
+  std::function<int()> run;
+};
+
+template <class Arguments>
+void add_plugin_path(CLI::App& verb, Arguments& arguments) {
+  verb.add_option("--plugin-path", arguments.plugin_path, "One more folder to look for plugins in")
+      ->take_all();
+}
+
+void add_quickstart(CLI::App& app, Request& request) {
+  auto* verb = app.add_subcommand("quickstart",
+                                  "Two short studies on toy data with known features, printed and drawn");
+  verb->add_option("--out", request.quickstart.out, "Folder to write to")->capture_default_str();
+  verb->add_option("--seeds", request.quickstart.seeds, "Seeds of each study")
+      ->check(CLI::Range(1, 100))
+      ->capture_default_str();
+  verb->callback([&] { request.run = [&] { return regulon::cli::quickstart_command(request.quickstart); }; });
+}
+
+void add_train(CLI::App& app, Request& request) {
+  auto* verb = app.add_subcommand("train", "Train a sparse autoencoder as a config says");
+  verb->add_option("CONFIG", request.train.config, "A TOML file")->required();
+  verb->add_option("--set", request.train.overrides, "Override a value of the config: run.steps=100")
+      ->take_all();
+  verb->add_option("--out", request.train.out, "Folder of the run (runs/NAME)");
+  verb->add_flag("--resume", request.train.resume, "Go on where the newest checkpoint in the folder stops");
+  add_plugin_path(*verb, request.train);
+  verb->callback([&] { request.run = [&] { return regulon::cli::train_command(request.train); }; });
+}
+
+void add_eval(CLI::App& app, Request& request) {
+  auto* verb = app.add_subcommand("eval", "Measure a finished run on held-out rows");
+  verb->add_option("RUN", request.eval.run, "Folder of a run")->required();
+  verb->add_option("--data", request.eval.data,
+                   "Files or globs to measure on, in place of the run's held-out rows")
+      ->take_all();
+  verb->add_option("--truth", request.eval.truth,
+                   "True features: a safetensors file with `features` [n_true, d]");
+  verb->add_option("--rows", request.eval.rows, "Rows to look at, at most")->check(CLI::PositiveNumber);
+  verb->add_flag("--json", request.eval.json, "Print one JSON object");
+  add_plugin_path(*verb, request.eval);
+  verb->callback([&] { request.run = [&] { return regulon::cli::eval_command(request.eval); }; });
+}
+
+void add_plugins(CLI::App& app, Request& request) {
+  auto* verb = app.add_subcommand("plugins", "List what a config can name, or all about one of them");
+  verb->add_option("NAME", request.plugins.name, "A plugin, activation or data source");
+  add_plugin_path(*verb, request.plugins);
+  verb->callback([&] { request.run = [&] { return regulon::cli::plugins_command(request.plugins); }; });
+}
+
+/// Words that the verb (or the program) would have understood in the place of `word`.
+std::vector<std::string> known_words(const CLI::App& app, const std::string& word) {
+  std::vector<std::string> words;
+  const auto chosen = app.get_subcommands();
+  if (word.rfind('-', 0) == 0) {
+    for (const auto* option : (chosen.empty() ? app : *chosen.front()).get_options()) {
+      for (const auto& name : option->get_lnames()) words.push_back("--" + name);
+    }
+  } else if (chosen.empty()) {
+    for (const auto* verb : app.get_subcommands([](const CLI::App*) { return true; }))
+      words.push_back(verb->get_name());
+  }
+  return words;
+}
+
+int refuse(const CLI::App& app, const CLI::ParseError& error) {
+  const auto chosen = app.get_subcommands();
+  const std::string verb = chosen.empty() ? "" : " " + chosen.front()->get_name();
+  std::string hint;
+  for (const auto& word : app.remaining(true)) {
+    hint = regulon::did_you_mean(word, known_words(app, word));
+    if (!hint.empty()) break;
+  }
+  fmt::print(stderr, "regulon{}: {}{}{}\nregulon{} --help says what there is.\n", verb, error.what(),
+             hint.empty() ? "" : ": ", hint, verb);
+  return kBadInput;
+}
+
+int run_verb(const Request& request) {
+  try {
+    return request.run();
+  } catch (const regulon::InputError& error) {
+    fmt::print(stderr, "{}\n", error.what());
+    return kBadInput;
+  } catch (const regulon::RunError& error) {
+    fmt::print(stderr, "{}\n", error.what());
+    return kRunFailed;
+  } catch (const std::filesystem::filesystem_error& error) {
+    fmt::print(stderr, "{}: {}. Check that the path exists and that you may use it.\n",
+               error.path1().string(), error.code().message());
+    return kBadInput;
+  } catch (const std::bad_alloc&) {
+    fmt::print(stderr, "Out of memory. A smaller [data] batch or [model] features needs less.\n");
+    return kRunFailed;
+  } catch (const std::exception& error) {
+    const std::string text = error.what();
+    fmt::print(stderr,
+               "Internal error: {}\nThis is a defect of Regulon: please report it with the command.\n",
+               text.substr(0, text.find('\n')));
+    return kRunFailed;
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Request request;
+  CLI::App app{"Regulon trains sparse autoencoders whose regularisers are plugins.", "regulon"};
+  app.require_subcommand(1);
+  app.set_version_flag("--version", REGULON_VERSION);
+  add_quickstart(app, request);
+  add_train(app, request);
+  add_eval(app, request);
+  add_plugins(app, request);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return error.get_exit_code() == 0 ? app.exit(error) : refuse(app, error);
+  }
+  return run_verb(request);
+}

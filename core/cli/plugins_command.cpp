@@ -1,0 +1,82 @@
+#include <fmt/format.h>
+#include <regulon/error.h>
+
+#include <algorithm>
+#include <map>
+
+#include "core/cli/commands.h"
+#include "core/plugin/host.h"
+
+namespace regulon::cli {
+namespace {
+
+/// Interfaces in the order in which they are listed, and what a person calls them.
+const std::vector<std::pair<std::string, std::string>>& interfaces() {
+  static const std::vector<std::pair<std::string, std::string>> all = {{"loss_term/1", "Loss terms"},
+                                                                       {"encoder/1", "Encoders"},
+                                                                       {"activation/1", "Activations"},
+                                                                       {"feature_cost/1", "Feature costs"},
+                                                                       {"source/1", "Data sources"}};
+  return all;
+}
+
+void print_params(const PluginDescriptor& descriptor) {
+  if (descriptor.params.empty()) fmt::print("  no parameters\n");
+  for (const auto& param : descriptor.params) {
+    const std::string standard = param.required ? "required" : "default " + to_text(param.default_value);
+    fmt::print("  {:<24} {}; {}{}{}\n", param.name, accepted(param), standard,
+               param.unit.empty() ? "" : "; in " + param.unit,
+               param.schedulable ? "; may be a schedule" : "");
+    if (!param.doc.empty()) fmt::print("  {:<24} {}\n", "", param.doc);
+  }
+}
+
+int print_one(core::PluginHost& host, const std::string& name) {
+  bool found = false;
+  std::vector<std::string> names;
+  for (const auto& [interface_id, title] : interfaces()) {
+    for (auto& known : host.names(interface_id)) names.push_back(std::move(known));
+    const PluginDescriptor* descriptor = host.find(interface_id, name);
+    if (descriptor == nullptr) continue;
+    found = true;
+    fmt::print("{} ({})\n  {}\n  from {}\n\n", descriptor->name, interface_id, descriptor->summary,
+               host.origin(*descriptor));
+    print_params(*descriptor);
+  }
+  if (found) return 0;
+  throw InputError(
+      {"regulon plugins", "there is no plugin of that name", "", name, did_you_mean(name, names)});
+}
+
+/// The one-line summary; of a plugin that cannot be loaded, why: the list goes on.
+std::string summary_of(core::PluginHost& host, const std::string& interface_id, const std::string& name) {
+  try {
+    return host.find(interface_id, name)->summary;
+  } catch (const InputError& error) {
+    return std::string("NOT USABLE: ") + error.what();
+  }
+}
+
+int print_all(core::PluginHost& host) {
+  for (const auto& [interface_id, title] : interfaces()) {
+    fmt::print("{}  ({})\n", title, interface_id);
+    for (const auto& name : host.names(interface_id)) {
+      fmt::print("  {:<18} {}\n", name, summary_of(host, interface_id, name));
+    }
+    fmt::print("\n");
+  }
+  for (const auto& file : host.files()) {
+    if (!file.problem.empty()) fmt::print("not usable: {}\n", file.problem);
+  }
+  fmt::print("`regulon plugins NAME` lists the parameters of one.\n");
+  return 0;
+}
+
+}  // namespace
+
+int plugins_command(const PluginsArguments& arguments) {
+  core::PluginHost host(arguments.plugin_path);
+  return arguments.name.empty() ? print_all(host) : print_one(host, arguments.name);
+}
+
+}  // namespace regulon::cli

@@ -1,0 +1,64 @@
+#include <fmt/format.h>
+#include "core/config/config.h"
+#include "core/plugin/host.h"
+#include "core/train/run.h"
+
+#include <atomic>
+#include <csignal>
+#include <cstdio>
+
+#include "core/cli/commands.h"
+#include "core/cli/print.h"
+#include "core/cli/progress.h"
+
+namespace regulon::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kInterrupted = 130;
+
+/// Set by Ctrl-C. A signal handler can reach nothing but a static.
+volatile std::sig_atomic_t interrupted = 0;
+
+extern "C" void on_interrupt(int) { interrupted = 1; }
+
+std::vector<fs::path> plugin_folders(const TrainArguments& arguments) {
+  std::vector<fs::path> folders = arguments.plugin_path;
+  for (auto& folder : core::plugin_path_of(arguments.config, arguments.overrides))
+    folders.push_back(std::move(folder));
+  return folders;
+}
+
+}  // namespace
+
+int train_command(const TrainArguments& arguments) {
+  core::PluginHost host(plugin_folders(arguments));
+  const core::Config config = core::load_config(arguments.config, arguments.overrides, host);
+  const fs::path folder = arguments.out.empty() ? fs::path("runs") / config.run.name : arguments.out;
+
+  std::signal(SIGINT, on_interrupt);
+  std::signal(SIGTERM, on_interrupt);
+  core::TrainResult result;
+  {
+    Progress progress(config.run.name);
+    core::TrainCallbacks callbacks;
+    callbacks.on_start = [&](std::int64_t step) {
+      if (step > 0) fmt::print(stderr, "{}  resuming at step {}\n", config.run.name, step);
+    };
+    callbacks.on_report = [&](const core::Report& report) { progress.show(report); };
+    callbacks.stop = [] { return interrupted != 0; };
+    result = core::train(config, host, folder, arguments.resume, callbacks);
+  }
+  if (!result.finished) {
+    fmt::print(stderr,
+               "Stopped; a checkpoint is written. Go on with:\n  regulon train {} --out {} --resume\n",
+               arguments.config.string(), folder.string());
+    return kInterrupted;
+  }
+  print_evaluation(result.evaluation);
+  fmt::print("run: {}\n", folder.string());
+  return 0;
+}
+
+}  // namespace regulon::cli
