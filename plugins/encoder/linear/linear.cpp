@@ -1,0 +1,39 @@
+#include <ATen/ops/zeros.h>
+#include <regulon/encoder.h>
+#include <regulon/ops.h>
+
+/// z = (x - b_dec) W^T + b, the usual encoder of a sparse autoencoder (Bricken et al. 2023, "Towards
+/// Monosemanticity"). Untied, W starts as the decoder's rows; tied, it stays the decoder.
+class Linear final : public regulon::Encoder {
+ public:
+  static void declare(regulon::Declaration<Linear>& d) {
+    d.param("tied", &Linear::tied_).doc("use the decoder's rows as the encoder's weight");
+    d.param("subtract_decoder_bias", &Linear::subtract_decoder_bias_)
+        .doc("encode the batch with the decoder's bias taken off first");
+  }
+  std::vector<std::string> provides() const override { return {"encoder.directions", "codes.gradient"}; }
+
+  void prepare(regulon::Preparation& preparation) override {
+    const at::Tensor& rows = preparation.dictionary_weight;
+    if (!tied_) preparation.parameter("weight", weight_, rows);
+    preparation.parameter("bias", bias_, at::zeros({preparation.features}, rows.options()));
+  }
+
+  regulon::Codes encode(const regulon::EncodeView& view) override {
+    const at::Tensor center = subtract_decoder_bias_ ? view.dictionary.bias() : at::Tensor();
+    return regulon::ops::select_product({view.batch, directions(view.dictionary), bias_, center},
+                                        view.selection);
+  }
+  at::Tensor directions(const regulon::Dictionary& dictionary) const override {
+    return tied_ ? dictionary.weight() : weight_;
+  }
+
+ private:
+  bool tied_ = false;
+  bool subtract_decoder_bias_ = true;
+  at::Tensor weight_;
+  at::Tensor bias_;
+};
+
+REGULON_ENCODER(Linear, "linear",
+                "One product: a direction and a bias per feature, tied to the decoder or not")
