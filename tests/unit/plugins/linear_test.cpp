@@ -1,0 +1,92 @@
+#include <gtest/gtest.h>
+#include <regulon/encoder.h>
+
+#include "tests/unit/support/gradients.h"
+#include "tests/unit/support/load_plugin.h"
+#include "tests/unit/support/toy_step.h"
+
+namespace regulon {
+namespace {
+
+using testing::ToyStep;
+
+/// A prepared encoder with the learnt tensors at hand, filled with numbers that are not their initial ones.
+struct Prepared {
+  explicit Prepared(const std::map<std::string, ParamValue>& settings)
+      : encoder(testing::make_plugin<Encoder>("linear", settings)) {
+    preparation.features = ToyStep::kFeatures;
+    preparation.width = ToyStep::kWidth;
+    preparation.dictionary_weight = toy.weight.detach();
+    preparation.dictionary_bias = toy.bias.detach();
+    encoder->prepare(preparation);
+  }
+  at::Tensor parameter(const std::string& name) const {
+    for (const auto& registered : preparation.parameters()) {
+      if (registered.name == name) return registered.tensor;
+    }
+    return {};
+  }
+  void perturb() {
+    if (parameter("weight").defined()) parameter("weight").detach().copy_(testing::normal({7, 4}, 21));
+    parameter("bias").detach().copy_(testing::normal({7}, 22));
+  }
+  Codes encode() {
+    EncodeView view{toy.batch, Dictionary(toy.weight, toy.bias, 0, false), Selection{}, toy.costs, 0, true,
+                    {}};
+    return encoder->encode(view);
+  }
+  ToyStep toy;
+  Preparation preparation;
+  std::unique_ptr<Encoder> encoder;
+};
+
+/// max(0, (x - center) · weight^T + bias), by plain matrix algebra.
+at::Tensor expected(const Prepared& p, const at::Tensor& weight, bool centered) {
+  const at::Tensor input = centered ? p.toy.batch - p.toy.bias.detach() : p.toy.batch;
+  return (at::matmul(input, weight.detach().t()) + p.parameter("bias").detach()).clamp_min(0);
+}
+
+TEST(Linear, StartsAsTheDecodersTranspose) {
+  Prepared p({});
+  EXPECT_TRUE(at::equal(p.parameter("weight").detach(), p.toy.weight.detach()));
+  EXPECT_EQ(p.parameter("bias").detach().abs().max().item<double>(), 0.0);
+  EXPECT_TRUE(at::allclose(p.encode().to_dense(), expected(p, p.toy.weight, true)));
+}
+
+TEST(Linear, EncodesByItsOwnWeight) {
+  for (const bool centered : {true, false}) {
+    Prepared p({{"subtract_decoder_bias", centered}});
+    p.perturb();
+    EXPECT_TRUE(at::allclose(p.encode().to_dense(), expected(p, p.parameter("weight"), centered)))
+        << centered;
+    EXPECT_TRUE(p.encoder->directions(Dictionary(p.toy.weight, p.toy.bias)).is_same(p.parameter("weight")));
+  }
+}
+
+TEST(Linear, TiedUsesTheDictionary) {
+  Prepared p({{"tied", true}});
+  p.perturb();
+  EXPECT_FALSE(p.parameter("weight").defined());
+  EXPECT_TRUE(at::allclose(p.encode().to_dense(), expected(p, p.toy.weight, true)));
+  EXPECT_TRUE(p.encoder->directions(Dictionary(p.toy.weight, p.toy.bias)).is_same(p.toy.weight));
+}
+
+TEST(Linear, Gradients) {
+  const at::Tensor probe = testing::normal({ToyStep::kRows, ToyStep::kFeatures}, 31);
+  for (const bool tied : {false, true}) {
+    Prepared p({{"tied", tied}});
+    p.perturb();
+    const auto value = [&] { return (p.encode().to_dense() * probe).sum(); };
+    testing::expect_gradient(value, tied ? p.toy.weight : p.parameter("weight"), "weight");
+    testing::expect_gradient(value, p.parameter("bias"), "bias");
+    testing::expect_gradient(value, p.toy.bias, "dictionary bias");
+  }
+}
+
+TEST(Linear, SaysWhatItProvides) {
+  EXPECT_EQ(testing::make_plugin<Encoder>("linear")->provides(),
+            (std::vector<std::string>{"encoder.directions", "codes.gradient"}));
+}
+
+}  // namespace
+}  // namespace regulon

@@ -1,0 +1,152 @@
+#include <gtest/gtest.h>
+#include <regulon/activation.h>
+
+#include <cmath>
+#include <map>
+#include <memory>
+
+#include "tests/unit/support/load_plugin.h"
+#include "tests/unit/support/toy_step.h"
+
+namespace regulon {
+namespace {
+
+constexpr std::int64_t kFeatures = 3;
+
+const PluginDescriptor& descriptor_of(const std::string& name) {
+  for (const PluginDescriptor& descriptor : activations()) {
+    if (descriptor.name == name) return descriptor;
+  }
+  throw std::runtime_error("no activation " + name);
+}
+
+/// An activation prepared for kFeatures features in double, with the registered tensors at hand.
+struct Prepared {
+  explicit Prepared(const std::string& name, const std::map<std::string, ParamValue>& settings = {})
+      : activation(testing::make_plugin<Activation>(descriptor_of(name), settings)) {
+    preparation.features = kFeatures;
+    preparation.width = 2;
+    preparation.dictionary_weight = weight;
+    activation->prepare(preparation);
+  }
+  Selection selection(bool training) const {
+    return activation->selection({0, training, at::ones({kFeatures}, at::kDouble),
+                                  Dictionary(weight, at::zeros({2}, at::kDouble), 0, false)});
+  }
+  at::Tensor weight = at::tensor({3.0, 4.0, 0.0, 2.0, 1.0, 0.0}, at::kDouble).view({kFeatures, 2});
+  Preparation preparation;
+  std::unique_ptr<Activation> activation;
+};
+
+TEST(Activations, AreListedWithTheirInterface) {
+  std::vector<std::string> names;
+  for (const PluginDescriptor& descriptor : activations()) {
+    EXPECT_EQ(descriptor.interface_id, "activation/1");
+    EXPECT_FALSE(descriptor.summary.empty());
+    for (const ParamSpec& param : descriptor.params) EXPECT_FALSE(param.doc.empty()) << param.name;
+    names.push_back(descriptor.name);
+  }
+  EXPECT_EQ(names, (std::vector<std::string>{"relu", "topk", "batch_topk", "jumprelu"}));
+}
+
+TEST(Relu, KeepsWhatIsAboveZero) {
+  const Selection selection = Prepared("relu").selection(true);
+  EXPECT_EQ(selection.family, Selection::Family::threshold);
+  EXPECT_FALSE(selection.thresholds.defined());
+  EXPECT_EQ(selection.window, 0.0);
+}
+
+TEST(TopK, RanksWithinTheRow) {
+  for (const bool training : {true, false}) {
+    const Selection selection = Prepared("topk", {{"k", std::int64_t{5}}}).selection(training);
+    EXPECT_EQ(selection.family, Selection::Family::rank);
+    EXPECT_EQ(selection.scope, Selection::Scope::row);
+    EXPECT_EQ(selection.k, 5);
+    EXPECT_FALSE(selection.score_scale.defined());
+  }
+}
+
+TEST(TopK, MayRankByTheDecodersNorm) {
+  const Selection selection = Prepared("topk", {{"rescale_by_decoder_norm", true}}).selection(true);
+  EXPECT_TRUE(at::allclose(selection.score_scale, at::tensor({5.0, 2.0, 1.0}, at::kDouble)));
+}
+
+TEST(TopK, DeclaresK) {
+  const ParamSpec k = descriptor_of("topk").params.at(0);
+  EXPECT_EQ(k.name, "k");
+  EXPECT_TRUE(k.schedulable);
+  EXPECT_EQ(violation(k, std::int64_t{0}), "0 is below 1");
+}
+
+TEST(BatchTopK, RanksInTrainingAndThresholdsAfterwards) {
+  Prepared prepared("batch_topk", {{"k", std::int64_t{4}}});
+  const Selection training = prepared.selection(true);
+  EXPECT_EQ(training.family, Selection::Family::rank);
+  EXPECT_EQ(training.scope, Selection::Scope::batch);
+  EXPECT_EQ(training.k, 4);
+  const Selection inference = prepared.selection(false);
+  EXPECT_EQ(inference.family, Selection::Family::threshold);
+  ASSERT_TRUE(inference.thresholds.defined());
+  EXPECT_EQ(inference.thresholds.item<double>(), 0.0);
+}
+
+TEST(BatchTopK, LearnsTheSmallestKeptValue) {
+  Prepared prepared("batch_topk", {{"decay", 0.75}});
+  const auto threshold = [&] { return prepared.selection(false).thresholds.item<double>(); };
+  const at::Tensor offsets = at::tensor({0, 2, 3}, at::kLong);
+  const at::Tensor ids = at::tensor({0, 2, 1}, at::kInt);
+  const auto observe = [&](std::vector<double> values) {
+    prepared.activation->observe(Codes::sparse(kFeatures, offsets, ids, at::tensor(values, at::kDouble)));
+  };
+  observe({0.8, 2.0, 3.0});
+  EXPECT_DOUBLE_EQ(threshold(), 0.8);  // the first one is taken whole
+  observe({1.6, 0.4, 3.0});
+  EXPECT_DOUBLE_EQ(threshold(), 0.75 * 0.8 + 0.25 * 0.4);
+  observe({1.6, 0.0, 3.0});  // a zero is not a value that was kept
+  EXPECT_DOUBLE_EQ(threshold(), 0.75 * 0.7 + 0.25 * 1.6);
+  EXPECT_DOUBLE_EQ(prepared.activation->report().at("threshold"), threshold());
+  ASSERT_EQ(prepared.preparation.states().size(), 1U);
+  EXPECT_DOUBLE_EQ(prepared.preparation.states()[0].tensor.item<double>(), threshold());
+  EXPECT_EQ(fence_violation(prepared.preparation.states()[0]), "");
+}
+
+TEST(BatchTopK, ReadsDenseCodesAndSitsOutEmptyOnes) {
+  Prepared prepared("batch_topk", {{"decay", 0.5}});
+  const auto threshold = [&] { return prepared.selection(false).thresholds.item<double>(); };
+  prepared.activation->observe(
+      Codes::dense(at::tensor({0.0, 0.5, 0.0, 2.0, 0.0, 0.0}, at::kDouble).view({2, 3})));
+  EXPECT_DOUBLE_EQ(threshold(), 0.5);
+  prepared.activation->observe(Codes::dense(at::zeros({2, 3}, at::kDouble)));
+  EXPECT_DOUBLE_EQ(threshold(), 0.5);
+  prepared.activation->observe(Codes::sparse(kFeatures, at::zeros({3}, at::kLong), at::zeros({0}, at::kInt),
+                                             at::zeros({0}, at::kDouble)));
+  EXPECT_DOUBLE_EQ(threshold(), 0.5);
+}
+
+TEST(BatchTopK, ObservesWithoutTouchingGradients) {
+  Prepared prepared("batch_topk");
+  const testing::ToyStep toy;
+  prepared.activation->observe(toy.view().codes());
+  EXPECT_FALSE(prepared.selection(false).thresholds.requires_grad());
+  EXPECT_DOUBLE_EQ(prepared.selection(false).thresholds.item<double>(),
+                   toy.values.detach().min().item<double>());
+}
+
+TEST(JumpRelu, LearnsAThresholdPerFeature) {
+  Prepared prepared("jumprelu", {{"threshold", 0.25}, {"bandwidth", 0.5}});
+  ASSERT_EQ(prepared.preparation.parameters().size(), 1U);
+  const at::Tensor learnt = prepared.preparation.parameters()[0].tensor;
+  EXPECT_EQ(prepared.preparation.parameters()[0].name, "log_threshold");
+  EXPECT_EQ(learnt.sizes(), at::IntArrayRef({kFeatures}));
+  const Selection selection = prepared.selection(true);
+  EXPECT_EQ(selection.family, Selection::Family::threshold);
+  EXPECT_EQ(selection.window, 0.5);
+  EXPECT_TRUE(at::allclose(selection.thresholds.detach(), at::full({kFeatures}, 0.25, at::kDouble)));
+  EXPECT_DOUBLE_EQ(prepared.activation->report().at("threshold"), 0.25);
+  EXPECT_EQ(prepared.activation->provides(), std::vector<std::string>{"codes.open"});
+  selection.thresholds.sum().backward();  // d exp(u) / du = theta
+  EXPECT_TRUE(at::allclose(learnt.grad(), at::full({kFeatures}, 0.25, at::kDouble)));
+}
+
+}  // namespace
+}  // namespace regulon

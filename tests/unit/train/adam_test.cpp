@@ -1,0 +1,181 @@
+#include "core/train/adam.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <gtest/gtest.h>
+#include <regulon/step.h>
+
+namespace regulon::core {
+namespace {
+
+at::Tensor leaf(at::IntArrayRef shape, std::uint64_t seed) {
+  return at::randn(shape, named_generator(seed, "adam"), at::TensorOptions(at::kFloat)).requires_grad_(true);
+}
+
+at::Tensor unit_leaf(at::IntArrayRef shape, std::uint64_t seed) {
+  const at::Tensor rows = leaf(shape, seed).detach();
+  return (rows / rows.norm(2, {1}, true)).requires_grad_(true);
+}
+
+/// Adam as the paper writes it (algorithm 1), in double, with the gradient prepared beforehand.
+struct PlainAdam {
+  at::Tensor weight, first, second;
+  int count = 0;
+  void step(const at::Tensor& gradient, double rate, const OptimiserSection& s) {
+    ++count;
+    first = s.beta1 * first + (1 - s.beta1) * gradient;
+    second = s.beta2 * second + (1 - s.beta2) * gradient * gradient;
+    const at::Tensor first_hat = first / (1 - std::pow(s.beta1, count));
+    const at::Tensor second_hat = second / (1 - std::pow(s.beta2, count));
+    weight = weight - rate * first_hat / (second_hat.sqrt() + s.epsilon);
+  }
+};
+
+PlainAdam plain(const at::Tensor& weight) {
+  const at::Tensor start = weight.detach().to(at::kDouble).clone();
+  return {start, at::zeros_like(start), at::zeros_like(start)};
+}
+
+void set_gradient(const at::Tensor& weight, std::uint64_t seed) {
+  weight.mutable_grad() = leaf(weight.sizes(), seed).detach();
+}
+
+TEST(Adam, FollowsThePaper) {
+  OptimiserSection section;
+  at::Tensor weight = leaf({7, 37}, 1);
+  at::Tensor bias = leaf({5000}, 2);  // longer than one chunk
+  PlainAdam expected_weight = plain(weight);
+  PlainAdam expected_bias = plain(bias);
+  Adam adam(section, {{"weight", weight}, {"bias", bias}});
+  for (std::uint64_t step = 0; step < 10; ++step) {
+    set_gradient(weight, 10 + step);
+    set_gradient(bias, 30 + step);
+    expected_weight.step(weight.grad().to(at::kDouble), 1e-2, section);
+    expected_bias.step(bias.grad().to(at::kDouble), 1e-2, section);
+    adam.step(1e-2, false);
+    EXPECT_FALSE(weight.grad().defined());
+  }
+  EXPECT_LT((weight.detach() - expected_weight.weight).abs().max().item<double>(), 1e-5);
+  EXPECT_LT((bias.detach() - expected_bias.weight).abs().max().item<double>(), 1e-5);
+}
+
+TEST(Adam, DropsTheParallelPartAndKeepsRowsAtNormOne) {
+  OptimiserSection section;
+  at::Tensor weight = unit_leaf({6, 20}, 3);
+  PlainAdam expected = plain(weight);
+  Adam adam(section, {{"weight", weight, true, true}});
+  for (std::uint64_t step = 0; step < 5; ++step) {
+    set_gradient(weight, 50 + step);
+    const at::Tensor gradient = weight.grad().to(at::kDouble);
+    const at::Tensor along = (gradient * expected.weight).sum({1}, true);
+    expected.step(gradient - along * expected.weight, 1e-2, section);
+    expected.weight = expected.weight / expected.weight.norm(2, {1}, true);
+    adam.step(1e-2, false);
+  }
+  EXPECT_LT((weight.detach() - expected.weight).abs().max().item<double>(), 1e-5);
+  EXPECT_LT((weight.detach().norm(2, {1}) - 1).abs().max().item<double>(), 1e-6);
+}
+
+TEST(Adam, ClipsTheWholeGradientAfterTheProjection) {
+  OptimiserSection section;
+  section.clip = 0.5;
+  at::Tensor weight = unit_leaf({6, 20}, 4);
+  at::Tensor bias = leaf({20}, 5);
+  PlainAdam expected = plain(bias);
+  Adam adam(section, {{"weight", weight, true, true}, {"bias", bias}});
+  set_gradient(weight, 60);
+  set_gradient(bias, 61);
+  const at::Tensor unit = weight.detach().to(at::kDouble);
+  const at::Tensor raw = weight.grad().to(at::kDouble);
+  const at::Tensor projected = raw - (raw * unit).sum({1}, true) * unit;
+  const at::Tensor bias_gradient = bias.grad().to(at::kDouble);
+  const double norm =
+      std::sqrt(projected.square().sum().item<double>() + bias_gradient.square().sum().item<double>());
+  ASSERT_GT(norm, section.clip);
+  expected.step(bias_gradient * (section.clip / norm), 1e-2, section);
+  EXPECT_NEAR(adam.step(1e-2, false), norm, 1e-5 * norm);
+  EXPECT_LT((bias.detach() - expected.weight).abs().max().item<double>(), 1e-5);
+}
+
+TEST(Adam, GivesTheSameBitsForAnyNumberOfThreads) {
+  const auto run = [](int threads) {
+    const int before = at::get_num_threads();
+    at::set_num_threads(threads);
+    OptimiserSection section;
+    section.clip = 0.1;
+    at::Tensor weight = unit_leaf({300, 129}, 6);
+    Adam adam(section, {{"weight", weight, true, true}});
+    for (std::uint64_t step = 0; step < 3; ++step) {
+      set_gradient(weight, 70 + step);
+      adam.step(1e-2, true);
+    }
+    at::set_num_threads(before);
+    return weight.detach().clone();
+  };
+  EXPECT_TRUE(at::equal(run(1), run(2)));
+  EXPECT_TRUE(at::equal(run(1), run(3)));
+}
+
+TEST(Adam, LeavesParametersWithoutGradientAlone) {
+  at::Tensor used = leaf({3, 4}, 7);
+  at::Tensor unused = leaf({3, 4}, 8);
+  const at::Tensor before = unused.detach().clone();
+  Adam adam(OptimiserSection{}, {{"used", used}, {"unused", unused}});
+  set_gradient(used, 80);
+  adam.step(1e-2, false);
+  EXPECT_TRUE(at::equal(unused.detach(), before));
+}
+
+TEST(Adam, ZeroRowStaysFinite) {
+  at::Tensor weight = at::zeros({2, 8}).requires_grad_(true);
+  Adam adam(OptimiserSection{}, {{"weight", weight, true, true}});
+  weight.mutable_grad() = at::zeros({2, 8});
+  adam.step(1e-2, true);
+  EXPECT_TRUE(at::equal(weight.detach(), at::zeros({2, 8})));
+}
+
+TEST(Adam, StateRestoresTheSameContinuation) {
+  const auto train = [](Adam& adam, at::Tensor& weight, std::uint64_t from, std::uint64_t to) {
+    for (std::uint64_t step = from; step < to; ++step) {
+      set_gradient(weight, 90 + step);
+      adam.step(1e-2, false);
+    }
+  };
+  at::Tensor whole = leaf({5, 9}, 9);
+  Adam adam(OptimiserSection{}, {{"weight", whole}});
+  train(adam, whole, 0, 3);
+  at::Tensor second = whole.detach().clone().requires_grad_(true);
+  Adam resumed(OptimiserSection{}, {{"weight", second}});
+  resumed.load(adam.state(), "test");
+  train(adam, whole, 3, 6);
+  train(resumed, second, 3, 6);
+  EXPECT_TRUE(at::equal(whole.detach(), second.detach()));
+}
+
+TEST(Adam, ResetClearsTheMomentsOfTheGivenFeaturesOnly) {
+  at::Tensor weight = leaf({4, 3}, 10);
+  Adam adam(OptimiserSection{}, {{"weight", weight}});
+  set_gradient(weight, 100);
+  adam.step(1e-2, false);
+  adam.reset_features(at::tensor({1, 3}, at::kLong), 4);
+  const at::Tensor first = find_tensor(adam.state(), "optimiser.first.weight");
+  EXPECT_EQ(first[1].abs().sum().item<double>(), 0);
+  EXPECT_EQ(first[3].abs().sum().item<double>(), 0);
+  EXPECT_GT(first[0].abs().sum().item<double>(), 0);
+  EXPECT_GT(first[2].abs().sum().item<double>(), 0);
+}
+
+TEST(LearningRate, WarmsUpAndDecaysLinearly) {
+  OptimiserSection section;
+  section.learning_rate = 1.0;
+  section.warm_up = 4;
+  section.decay = 0.25;
+  EXPECT_DOUBLE_EQ(learning_rate_at(section, 0, 100), 0.25);
+  EXPECT_DOUBLE_EQ(learning_rate_at(section, 3, 100), 1.0);
+  EXPECT_DOUBLE_EQ(learning_rate_at(section, 50, 100), 1.0);
+  EXPECT_DOUBLE_EQ(learning_rate_at(section, 75, 100), 1.0);
+  EXPECT_DOUBLE_EQ(learning_rate_at(section, 99, 100), 0.04);
+}
+
+}  // namespace
+}  // namespace regulon::core
