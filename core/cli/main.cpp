@@ -99,13 +99,13 @@ std::vector<std::string> known_words(const CLI::App& app, const std::string& wor
 int refuse(const CLI::App& app, const CLI::ParseError& error) {
   const auto chosen = app.get_subcommands();
   const std::string verb = chosen.empty() ? "" : " " + chosen.front()->get_name();
-  std::string hint;
-  for (const auto& word : app.remaining(true)) {
-    hint = regulon::did_you_mean(word, known_words(app, word));
-    if (!hint.empty()) break;
+  const std::vector<std::string> left = app.remaining(true);
+  std::string complaint = error.what();
+  if (!left.empty()) {
+    const std::string hint = regulon::did_you_mean(left.front(), known_words(app, left.front()));
+    complaint = fmt::format("'{}' is not known here{}{}", left.front(), hint.empty() ? "" : ": ", hint);
   }
-  fmt::print(stderr, "regulon{}: {}{}{}\nregulon{} --help says what there is.\n", verb, error.what(),
-             hint.empty() ? "" : ": ", hint, verb);
+  fmt::print(stderr, "regulon{0}: {1}\n`regulon{0} --help` says what there is.\n", verb, complaint);
   return kBadInput;
 }
 

@@ -9,7 +9,7 @@ namespace regulon::core {
 
 // The keys are the members' names; a test holds them against what the sections declare.
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(RunSection, name, seed, steps, device, threads, report_every,
-                                   checkpoint_every)
+                                   checkpoint_every, dead_after)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(DataSection, source, batch, normalise)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ModelSection, features, unit_norm, remove_parallel_gradient, learn_bias,
                                    bias_init)
