@@ -13,6 +13,7 @@ namespace {
 
 using core::KnownFeatures;
 
+constexpr std::size_t kCellColumns = 3;
 constexpr std::size_t kGap = 4;  ///< spaces between maps in the terminal
 constexpr double kCell = 18;     ///< points
 constexpr double kMargin = 34;   ///< around a map, for its labels
@@ -39,11 +40,10 @@ char mark_of(const KnownFeatures& known, std::int64_t feature) {
   return contains(known.alive, feature) ? ' ' : 'x';
 }
 
-/// A cosine in tenths: " 9", "-3", " ." for less than a tenth.
+/// A cosine in tenths: "  9", " -3", " 10"; "  ." if it rounds to none.
 std::string cell_text(double cosine) {
   const auto tenths = std::lround(cosine * 10);
-  if (tenths == 0) return " .";
-  return std::abs(tenths) == 10 ? (tenths > 0 ? " 1" : "-1") : fmt::format("{:2}", tenths);
+  return tenths == 0 ? "  ." : fmt::format("{:3}", tenths);
 }
 
 std::string coloured(const std::string& text, double cosine) {
@@ -65,7 +65,7 @@ std::string map_row(const KnownFeatures& known, std::int64_t feature, bool colou
 
 /// Columns that a map takes in the terminal, whatever its rows contain of escapes.
 std::size_t map_columns(const HeatMap& map) {
-  const auto cells = 5 + 2 * static_cast<std::size_t>(map.known.cosines.size(1));
+  const auto cells = 5 + kCellColumns * static_cast<std::size_t>(map.known.cosines.size(1));
   return std::max({cells, map.title.size(), map.caption.size()});
 }
 
@@ -127,7 +127,7 @@ std::vector<std::string> heat_map_lines(const std::vector<HeatMap>& maps, bool c
     for (std::size_t row = 0; row < rows; ++row) {
       if (row < order.size()) lines[row + 2] += map_row(map.known, order[row], colour);
       const std::size_t used =
-          row < order.size() ? 5 + 2 * static_cast<std::size_t>(map.known.cosines.size(1)) : 0;
+          row < order.size() ? 5 + kCellColumns * static_cast<std::size_t>(map.known.cosines.size(1)) : 0;
       lines[row + 2] += pad(used);
     }
   }

@@ -68,7 +68,7 @@ void add_eval(CLI::App& app, Request& request) {
       ->take_all();
   verb->add_option("--truth", request.eval.truth,
                    "True features: a safetensors file with `features` [n_true, d]");
-  verb->add_option("--rows", request.eval.rows, "Rows to look at, at most")->check(CLI::PositiveNumber);
+  verb->add_option("--rows", request.eval.rows, "Rows to look at, at most")->check(CLI::Range(1, 1 << 30));
   verb->add_flag("--json", request.eval.json, "Print one JSON object");
   add_plugin_path(*verb, request.eval);
   verb->callback([&] { request.run = [&] { return regulon::cli::eval_command(request.eval); }; });
@@ -109,6 +109,11 @@ int refuse(const CLI::App& app, const CLI::ParseError& error) {
   return kBadInput;
 }
 
+int out_of_memory() {
+  fmt::print(stderr, "Out of memory. A smaller [data] batch or [model] features needs less.\n");
+  return kRunFailed;
+}
+
 int run_verb(const Request& request) {
   try {
     return request.run();
@@ -123,10 +128,10 @@ int run_verb(const Request& request) {
                error.path1().string(), error.code().message());
     return kBadInput;
   } catch (const std::bad_alloc&) {
-    fmt::print(stderr, "Out of memory. A smaller [data] batch or [model] features needs less.\n");
-    return kRunFailed;
+    return out_of_memory();
   } catch (const std::exception& error) {
     const std::string text = error.what();
+    if (text.find("not enough memory") != std::string::npos) return out_of_memory();
     fmt::print(stderr,
                "Internal error: {}\nThis is a defect of Regulon: please report it with the command.\n",
                text.substr(0, text.find('\n')));
@@ -141,6 +146,7 @@ int main(int argc, char** argv) {
   CLI::App app{"Regulon trains sparse autoencoders whose regularisers are plugins.", "regulon"};
   app.require_subcommand(1);
   app.set_version_flag("--version", REGULON_VERSION);
+  app.footer("The script ./regulon adds: test [ctest options], doctor, setup.");
   add_quickstart(app, request);
   add_train(app, request);
   add_eval(app, request);

@@ -20,9 +20,23 @@ const std::vector<std::pair<std::string, std::string>>& interfaces() {
   return all;
 }
 
-void print_params(const PluginDescriptor& descriptor) {
-  if (descriptor.params.empty()) fmt::print("  no parameters\n");
-  for (const auto& param : descriptor.params) {
+/// The sections of a config, and what each may hold beside what plugins declare.
+const std::vector<std::pair<std::string, std::vector<ParamSpec>>>& sections() {
+  static const std::vector<std::pair<std::string, std::vector<ParamSpec>>> all = {
+      {"run", declaration_of<core::RunSection>().specs()},
+      {"data", declaration_of<core::DataSection>().specs()},
+      {"model", declaration_of<core::ModelSection>().specs()},
+      {"optimiser", declaration_of<core::OptimiserSection>().specs()},
+      {"encoder", declaration_of<core::EncoderSection>().specs()},
+      {"cost", declaration_of<core::CostSection>().specs()},
+      {"loss", declaration_of<core::LossSection>().specs()},
+      {"plugins", declaration_of<core::PluginsSection>().specs()}};
+  return all;
+}
+
+void print_params(const std::vector<ParamSpec>& params) {
+  if (params.empty()) fmt::print("  no parameters\n");
+  for (const auto& param : params) {
     const std::string standard = param.required ? "required" : "default " + to_text(param.default_value);
     fmt::print("  {:<24} {}; {}{}{}\n", param.name, accepted(param), standard,
                param.unit.empty() ? "" : "; in " + param.unit,
@@ -34,6 +48,13 @@ void print_params(const PluginDescriptor& descriptor) {
 int print_one(core::PluginHost& host, const std::string& name) {
   bool found = false;
   std::vector<std::string> names;
+  for (const auto& [section, params] : sections()) {
+    names.push_back(section);
+    if (section != name) continue;
+    found = true;
+    fmt::print("[{}] of a config\n\n", section);
+    print_params(params);
+  }
   for (const auto& [interface_id, title] : interfaces()) {
     for (auto& known : host.names(interface_id)) names.push_back(std::move(known));
     const PluginDescriptor* descriptor = host.find(interface_id, name);
@@ -41,7 +62,7 @@ int print_one(core::PluginHost& host, const std::string& name) {
     found = true;
     fmt::print("{} ({})\n  {}\n  from {}\n\n", descriptor->name, interface_id, descriptor->summary,
                host.origin(*descriptor));
-    print_params(*descriptor);
+    print_params(descriptor->params);
   }
   if (found) return 0;
   throw InputError(
@@ -68,7 +89,10 @@ int print_all(core::PluginHost& host) {
   for (const auto& file : host.files()) {
     if (!file.problem.empty()) fmt::print("not usable: {}\n", file.problem);
   }
-  fmt::print("`regulon plugins NAME` lists the parameters of one.\n");
+  fmt::print(
+      "`regulon plugins NAME` lists the parameters of one, or the keys of a config's section: run, data, "
+      "model,\n"
+      "optimiser, encoder, cost, loss, plugins.\n");
   return 0;
 }
 

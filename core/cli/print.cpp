@@ -11,6 +11,10 @@ std::string list_text(const std::vector<std::int64_t>& ids) {
 
 void print_evaluation(const core::RunEvaluation& evaluation) {
   const core::Evaluation& held_out = evaluation.held_out;
+  if (held_out.rows == 0) {
+    fmt::print("no rows are held out: nothing to measure on (see [data] held_out, or eval --data)\n");
+    return;
+  }
   fmt::print("held-out rows       {}\n", held_out.rows);
   fmt::print("FVU                 {:.4f}  (explained variance {:.4f})\n", held_out.fvu,
              held_out.explained_variance);

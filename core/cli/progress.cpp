@@ -26,9 +26,10 @@ std::string duration_text(double seconds) {
 }
 
 std::string progress_line(const core::Report& report) {
-  const double done = static_cast<double>(report.step) / static_cast<double>(report.steps);
+  const auto taken = static_cast<double>(report.step - report.first_step);
+  const auto to_take = static_cast<double>(report.steps - report.step);
   // Time left from the pace of this process since it began, not from the last interval, which jumps.
-  const double left = done > 0 ? report.seconds * (1 - done) / done : 0;
+  const double left = taken > 0 ? report.seconds * to_take / taken : 0;
   std::string line = fmt::format("step {}/{}  {} rows/s  {} left  FVU {:.4f}  L0 {:.2f}  dead {:.1f}%",
                                  report.step, report.steps, rate_text(report.rows_per_second),
                                  duration_text(left), report.fvu, report.l0, 100 * report.dead_share);

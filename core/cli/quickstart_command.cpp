@@ -39,7 +39,8 @@ Outcome train_one(const Side& side, std::int64_t seed, const fs::path& out) {
   core::PluginHost host({});
   const core::Config config = core::load_config(side.config, {fmt::format("run.seed={}", seed)}, host);
   const fs::path folder = out / fmt::format("{}-seed{}", config.run.name, seed);
-  if (fs::exists(folder / "manifest.json")) fs::remove_all(folder);  // of an earlier quickstart
+  // What an earlier quickstart left, whole or not, makes place.
+  if (fs::exists(folder / "manifest.json") || fs::exists(folder / ".lock")) fs::remove_all(folder);
   Progress progress(fmt::format("{}, seed {}", config.run.name, seed));
   core::TrainCallbacks callbacks;
   callbacks.on_report = [&](const core::Report& report) {
@@ -51,9 +52,9 @@ Outcome train_one(const Side& side, std::int64_t seed, const fs::path& out) {
 HeatMap map_of(const Side& side, const Outcome& outcome) {
   const core::KnownFeatures& known = *outcome.evaluation.known;
   return {fmt::format("{}, seed {}", side.title, outcome.seed),
-          fmt::format("found {} of {}, combinations {}, FVU {:.4f}", known.found.size(),
+          fmt::format("found {}/{}, combinations {}, FVU {:.4f}, L0 {:.2f}", known.found.size(),
                       known.found.size() + known.missed.size(), known.composed.size(),
-                      outcome.evaluation.held_out.fvu),
+                      outcome.evaluation.held_out.fvu, outcome.evaluation.held_out.l0),
           known};
 }
 

@@ -51,12 +51,17 @@ int train_command(const TrainArguments& arguments) {
     result = core::train(config, host, folder, arguments.resume, callbacks);
   }
   if (!result.finished) {
-    fmt::print(stderr,
-               "Stopped; a checkpoint is written. Go on with:\n  regulon train {} --out {} --resume\n",
-               arguments.config.string(), folder.string());
+    fmt::print(stderr, "Stopped; a checkpoint is written in {}. The same command with --resume goes on.\n",
+               folder.string());
     return kInterrupted;
   }
   print_evaluation(result.evaluation);
+  if (result.evaluation.held_out.fvu > 1) {
+    fmt::print(
+        stderr,
+        "warning: this reconstructs worse than the mean row does (FVU above 1): the run diverged, or has no\n"
+        "         term that asks for reconstruction. A lower [optimiser] learning_rate or clip may help.\n");
+  }
   fmt::print("run: {}\n", folder.string());
   return 0;
 }

@@ -85,7 +85,7 @@ struct LossSection {
   std::string plugin;      ///< required
   std::string name;        ///< of this term; empty: the plugin's name
   double weight = 1.0;     ///< may be a schedule, may be negative
-  std::int64_t every = 1;  ///< runs at steps divisible by it
+  std::int64_t every = 1;  ///< runs at every so many steps: the N-th, the 2N-th, …
   bool rescale = true;     ///< multiply the weight by `every`, so that the mean pull is the same
 };
 

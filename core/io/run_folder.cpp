@@ -54,6 +54,26 @@ nlohmann::json read_manifest(const fs::path& path) {
   return manifest;
 }
 
+/// Hands a file that exists to the disk.
+void sync_file(const fs::path& path) {
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) return;  // no report was due yet: nothing to keep
+  const int failed = ::fsync(descriptor) == 0 ? 0 : errno;
+  ::close(descriptor);
+  if (failed != 0) fail_on_path(path, "cannot be synced", failed);
+}
+
+/// Whether `folder` holds nothing but what a run leaves that was killed before its manifest was whole.
+bool is_ours_to_begin(const fs::path& folder) {
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    const std::string name = entry.path().filename().string();
+    const bool empty_checkpoints =
+        name == "checkpoints" && entry.is_directory() && fs::is_empty(entry.path());
+    if (name != ".lock" && name != "manifest.json.partial" && !empty_checkpoints) return false;
+  }
+  return true;
+}
+
 std::vector<RunFolder::Checkpoint> checkpoints_in(const fs::path& folder) {
   std::vector<RunFolder::Checkpoint> found;
   if (!fs::is_directory(folder)) return found;
@@ -109,6 +129,10 @@ RunFolder::RunFolder(fs::path folder, const nlohmann::json& manifest, bool resum
                       "a folder with something in it",
                       "--resume goes on with the run in it; --out DIR writes elsewhere"});
   }
+  if (something_there && !fs::exists(folder_ / "manifest.json") && !is_ours_to_begin(folder_)) {
+    throw InputError({folder_.string(), "holds no run to resume", "a run's folder, an empty folder, or none",
+                      "other files and no manifest.json", "choose another folder with --out"});
+  }
   try {
     make_folders(folder_ / "checkpoints");
     lock_ = std::make_unique<Lock>(folder_);
@@ -143,6 +167,7 @@ std::optional<RunFolder::Checkpoint> RunFolder::newest_checkpoint() const {
 }
 
 void RunFolder::write_checkpoint(std::int64_t step, const NamedTensors& state) {
+  sync_file(folder_ / "metrics.jsonl");  // the lines before a checkpoint have to outlive it
   const fs::path folder = folder_ / "checkpoints";
   write_safetensors(folder / fmt::format("{:09}{}", step, kCheckpointEnding), state,
                     {{"step", std::to_string(step)}});
@@ -171,6 +196,13 @@ void RunFolder::append_metrics(const nlohmann::json& line) {
   errno = 0;
   stream << line.dump() << std::endl;
   if (!stream) fail_on_path(path, "cannot be written", errno);
+}
+
+nlohmann::json RunFolder::last_metrics() const {
+  std::ifstream stream(folder_ / "metrics.jsonl");
+  std::string last;
+  for (std::string line; std::getline(stream, line);) last = line;
+  return last.empty() ? nlohmann::json() : nlohmann::json::parse(last);
 }
 
 void RunFolder::write_weights(const NamedTensors& weights) {

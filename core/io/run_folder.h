@@ -41,6 +41,8 @@ class RunFolder {
   void cut_metrics(std::int64_t step);
   /// Appends one line and hands it to the system. Throws RunError when it cannot be written whole.
   void append_metrics(const nlohmann::json& line);
+  /// The last line of the metrics as a JSON object; null if there is none.
+  nlohmann::json last_metrics() const;
   void write_weights(const NamedTensors& weights);
   void write_summary(const nlohmann::json& summary);
 

@@ -4,6 +4,7 @@
 #include <ATen/ops/matmul.h>
 #include <c10/core/GradMode.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <regulon/error.h>
 
 #include <algorithm>
@@ -18,10 +19,16 @@ at::Tensor unit(const at::Tensor& rows) {
   return rows / norms.clamp_min(1e-30);
 }
 
-bool is_composed(const at::TensorAccessor<float, 1>& cosines, double limit) {
-  int above = 0;
-  for (std::int64_t t = 0; t < cosines.size(0); ++t) above += std::abs(cosines[t]) > limit ? 1 : 0;
-  return above >= 2;
+bool is_composed(const at::TensorAccessor<float, 1>& cosines, const at::TensorAccessor<float, 2>& between,
+                 double limit) {
+  std::int64_t best = 0;
+  for (std::int64_t t = 1; t < cosines.size(0); ++t) {
+    if (std::abs(cosines[t]) > std::abs(cosines[best])) best = t;
+  }
+  for (std::int64_t t = 0; t < cosines.size(0); ++t) {
+    if (t != best && std::abs(cosines[t] - cosines[best] * between[best][t]) > limit) return true;
+  }
+  return false;
 }
 
 }  // namespace
@@ -29,20 +36,23 @@ bool is_composed(const at::TensorAccessor<float, 1>& cosines, double limit) {
 KnownFeatures compare_with_known(const at::Tensor& dictionary, const at::Tensor& truth,
                                  const at::Tensor& frequency, const KnownFeatureLimits& limits) {
   const at::NoGradGuard no_grad;
-  if (dictionary.size(1) != truth.size(1)) {
+  if (truth.dim() != 2 || dictionary.size(1) != truth.size(1)) {
     throw InputError({"true features", "their width is not the dictionary's",
                       fmt::format("{}", dictionary.size(1)), fmt::format("{}", truth.size(1)),
                       "use the features of the data that the run was trained on"});
   }
   KnownFeatures known;
-  known.cosines = at::matmul(unit(dictionary.to(at::kFloat)), unit(truth.to(at::kFloat)).t()).contiguous();
+  const at::Tensor true_rows = unit(truth.to(at::kFloat));
+  known.cosines = at::matmul(unit(dictionary.to(at::kFloat)), true_rows.t()).contiguous();
+  const at::Tensor between = at::matmul(true_rows, true_rows.t()).contiguous();
+  const auto common = between.accessor<float, 2>();
   const auto cosines = known.cosines.accessor<float, 2>();
   const at::Tensor alive = (frequency > 0).to(at::kByte).contiguous();
   const auto* is_alive = alive.const_data_ptr<std::uint8_t>();
   for (std::int64_t i = 0; i < dictionary.size(0); ++i) {
     if (is_alive[i] == 0) continue;
     known.alive.push_back(i);
-    if (is_composed(cosines[i], limits.composed)) known.composed.push_back(i);
+    if (is_composed(cosines[i], common, limits.composed)) known.composed.push_back(i);
   }
   for (std::int64_t t = 0; t < truth.size(0); ++t) {
     double best = 0;

@@ -13,8 +13,9 @@ namespace regulon::core {
 struct KnownFeatureLimits {
   double found =
       0.95;  ///< a true feature is found if an alive learnt direction has at least this cosine with it
-  double composed =
-      0.35;  ///< a learnt direction is a combination if its second-largest true |cosine| is above this
+  /// A learnt direction is a combination if, beside the true feature that it is nearest to, another has a
+  /// |cosine| with it above this, not counting what the two true features have in common.
+  double composed = 0.35;
 };
 
 /// What was learnt of the true features. Only alive features (active on the data at all) count.

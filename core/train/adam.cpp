@@ -4,6 +4,7 @@
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 #include <c10/core/GradMode.h>
+#include <regulon/error.h>
 
 #include <algorithm>
 #include <cmath>
@@ -77,6 +78,12 @@ double Adam::step(double learning_rate, bool want_norm) {
     if (gradient.defined() && !gradient.is_contiguous()) gradient = gradient.contiguous();
   }
   const double norm = want_norm || section_.clip > 0 ? gradient_norm() : 0.0;
+  if (!std::isfinite(norm)) {
+    throw RunError({"optimiser", "the gradient is not finite", "a finite norm", "infinity or NaN",
+                    "a loss term's gradient overflows or is undefined at a value it met (a root or a "
+                    "logarithm at zero); "
+                    "leave terms out one by one to find it, or lower the learning rate"});
+  }
   const double scale = section_.clip > 0 && norm > section_.clip ? section_.clip / norm : 1.0;
 
   updates_ += 1;

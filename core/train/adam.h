@@ -24,7 +24,7 @@ class Adam {
 
   /// Updates every parameter that has a gradient, then drops the gradients. `updates` made so far come from
   /// the state. Returns the norm of the whole gradient before clipping if clipping is on or `want_norm`, else
-  /// 0.
+  /// 0. Throws RunError, with nothing changed, if that norm is not finite.
   double step(double learning_rate, bool want_norm);
 
   /// Clears the moments of features `ids` [m] int64 in every parameter whose first dimension is `features`.

@@ -5,7 +5,8 @@
 namespace regulon::core {
 namespace {
 
-bool takes_its_turn(const LossChoice& choice, std::int64_t step) { return step % choice.every == 0; }
+/// Counted from one, as reports count: a report at step 50 sees a term that runs at every fifth.
+bool takes_its_turn(const LossChoice& choice, std::int64_t step) { return (step + 1) % choice.every == 0; }
 
 double weight_at(const LossChoice& choice, std::int64_t step) {
   return choice.weight.at(step) * (choice.rescale ? static_cast<double>(choice.every) : 1.0);
@@ -55,9 +56,9 @@ at::Tensor Objective::value(const StepView& step, std::vector<TermReport>* terms
   at::Tensor total;
   for (auto& term : terms_) {
     TermReport report{term.plugin.name()};
+    term.choice.term.update(term.plugin.object(), step.step());  // also for after_step, whatever the weight
     const double weight = weight_at(term.choice, step.step());
     if (takes_its_turn(term.choice, step.step()) && weight != 0.0) {
-      term.choice.term.update(term.plugin.object(), step.step());
       const at::Tensor value = term.plugin.value(step.for_term(term.plugin.name()), true);
       if (value.defined()) {
         total = total.defined() ? total + value * weight : value * weight;

@@ -19,12 +19,13 @@ struct TermReport {
 
 /// One line of metrics.jsonl. All of the batch of that step, unless said otherwise.
 struct Report {
-  std::int64_t step = 0;   ///< steps done
-  std::int64_t steps = 0;  ///< steps the run will have
-  double loss = 0;         ///< sum of the weighted terms
-  double fvu = 0;          ///< squared error over squared distance from the batch's mean row
-  double l0 = 0;           ///< active features a row
-  double dead_share = 0;   ///< share of features silent for the last `dead_after` rows
+  std::int64_t step = 0;        ///< steps done
+  std::int64_t steps = 0;       ///< steps the run will have
+  std::int64_t first_step = 0;  ///< step at which this process began
+  double loss = 0;              ///< sum of the weighted terms
+  double fvu = 0;               ///< squared error over squared distance from the batch's mean row
+  double l0 = 0;                ///< active features a row
+  double dead_share = 0;        ///< share of features silent for the last `dead_after` rows
   double learning_rate = 0;
   double gradient_norm = 0;    ///< before clipping
   double rows_per_second = 0;  ///< since the last report

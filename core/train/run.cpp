@@ -2,6 +2,7 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/randn.h>
 #include <c10/core/GradMode.h>
 #include <fmt/format.h>
 #include <regulon/error.h>
@@ -63,9 +64,12 @@ nlohmann::json manifest_of(const Config& config, const PluginHost& host, const S
           {"seed", config.run.seed},     {"versions", versions()}, {"environment", environment()}};
 }
 
+/// `last_step`: the step that the model was trained to; what is scheduled has its value there.
 RunEvaluation evaluate_model(Model& model, const Normalisation& normalisation, const at::Tensor& costs,
-                             Source& source, std::int64_t rows, const at::Tensor& truth) {
+                             std::int64_t last_step, Source& source, std::int64_t rows,
+                             const at::Tensor& truth) {
   const at::NoGradGuard no_grad;
+  model.update_schedules(last_step);
   if (source.width() != model.width()) {
     throw InputError({"data", "its rows do not fit the run", fmt::format("width {}", model.width()),
                       fmt::format("width {}", source.width()),
@@ -97,10 +101,11 @@ NamedTensors weights_to_save(const Model& model, const Normalisation& normalisat
   return weights;
 }
 
-nlohmann::json summary_of(const TrainResult& result) {
-  nlohmann::json summary = {{"last", to_json(result.last)},
-                            {"held_out", to_json(result.evaluation.held_out)}};
-  if (result.evaluation.known) summary["known_features"] = to_json(*result.evaluation.known);
+/// `last` is the last line of the metrics.
+nlohmann::json summary_of(const RunEvaluation& evaluation, const nlohmann::json& last) {
+  nlohmann::json summary = {{"last", last}};
+  if (evaluation.held_out.rows > 0) summary["held_out"] = to_json(evaluation.held_out);
+  if (evaluation.known) summary["known_features"] = to_json(*evaluation.known);
   return summary;
 }
 
@@ -112,9 +117,9 @@ class Training {
       : config_(config),
         callbacks_(callbacks),
         source_(open_source(config)),
-        folder_(folder, manifest_of(config, host, *source_), resume),
         normalisation_(estimate_normalisation(*source_, config.data.normalise)),
-        trainer_(config, host, first_rows(*source_, normalisation_, config.data.batch)) {
+        trainer_(config, host, first_rows(*source_, normalisation_, config.data.batch)),
+        folder_(folder, manifest_of(config, host, *source_), resume) {
     if (const auto checkpoint = folder_.newest_checkpoint()) {
       trainer_.load(SafetensorsFile(checkpoint->path).tensors(), checkpoint->step, checkpoint->path.string());
     }
@@ -126,7 +131,7 @@ class Training {
     if (callbacks_.on_start) callbacks_.on_start(first);
     began_ = std::chrono::steady_clock::now();
     reported_at_ = began_;
-    reported_step_ = first;
+    first_step_ = reported_step_ = first;
     Prefetcher batches(*source_, first);
     TrainResult result;
     while (trainer_.step_number() < config_.run.steps) {
@@ -152,6 +157,7 @@ class Training {
 
   void take_step(const at::Tensor& batch, Report& last) {
     const std::int64_t done = trainer_.step_number() + 1;
+    const bool keeps = done % config_.run.checkpoint_every == 0 || done == config_.run.steps;
     if (done % config_.run.report_every == 0 || done == config_.run.steps) {
       Report report;
       trainer_.step(batch, &report);
@@ -162,13 +168,14 @@ class Training {
     } else {
       trainer_.step(batch, nullptr);
     }
-    if (done % config_.run.checkpoint_every == 0 || done == config_.run.steps) checkpoint();
+    if (keeps) checkpoint();
   }
 
   void stamp(Report& report) {
     const auto now = std::chrono::steady_clock::now();
     const double since = std::chrono::duration<double>(now - reported_at_).count();
     const auto rows = static_cast<double>((report.step - reported_step_) * config_.data.batch);
+    report.first_step = first_step_;
     report.rows_per_second = since > 0 ? rows / since : 0;
     report.seconds = std::chrono::duration<double>(now - began_).count();
     reported_at_ = now;
@@ -176,28 +183,34 @@ class Training {
   }
 
   void checkpoint() {
+    trainer_.require_finite();
     folder_.write_checkpoint(trainer_.step_number(), trainer_.state());
     if (callbacks_.on_checkpoint) callbacks_.on_checkpoint(folder_.path());
   }
 
   void finish(TrainResult& result) {
     const at::Tensor costs = trainer_.costs();
-    const bool before = folder_.finished();  // a run resumed after its end is only looked at
-    if (!before) folder_.write_weights(weights_to_save(trainer_.model(), normalisation_, costs));
-    result.evaluation = evaluate_model(trainer_.model(), normalisation_, costs, *source_, kEvaluationRows,
-                                       source_->true_features());
+    try {
+      result.evaluation = evaluate_model(trainer_.model(), normalisation_, costs, config_.run.steps - 1,
+                                         *source_, kEvaluationRows, source_->true_features());
+    } catch (const InputError& error) {
+      throw RunError(error.problems());  // held-out rows that cannot be used: training itself is done
+    }
     result.finished = true;
-    if (!before) folder_.write_summary(summary_of(result));
+    if (folder_.finished()) return;  // a run resumed after its end is only looked at
+    folder_.write_weights(weights_to_save(trainer_.model(), normalisation_, costs));
+    folder_.write_summary(summary_of(result.evaluation, folder_.last_metrics()));
   }
 
   const Config& config_;
   const TrainCallbacks& callbacks_;
   std::unique_ptr<Source> source_;
-  RunFolder folder_;
   Normalisation normalisation_;
   Trainer trainer_;
+  RunFolder folder_;  // after all that may refuse its input: what is refused leaves no folder behind
   std::chrono::steady_clock::time_point began_;
   std::chrono::steady_clock::time_point reported_at_;
+  std::int64_t first_step_ = 0;
   std::int64_t reported_step_ = 0;
 };
 
@@ -233,13 +246,14 @@ Run::Run(const fs::path& folder, PluginHost& host) : folder_(folder) {
   const fs::path manifest_path = folder / "manifest.json";
   std::ifstream stream(manifest_path);
   const auto manifest = nlohmann::json::parse(stream, nullptr, false);
-  if (!stream.good() && !manifest.is_object()) {
+  if (!manifest.is_object() || !manifest.contains("config")) {
     throw InputError({folder.string(), "is not a run", "a folder with manifest.json and weights.safetensors",
-                      "no readable manifest.json", "give the folder that `regulon train` wrote"});
+                      "no manifest.json that tells a config", "give the folder that `regulon train` wrote"});
   }
-  if (!fs::exists(folder / "weights.safetensors")) {
-    throw InputError({folder.string(), "holds a run that has not finished", "weights.safetensors", "none yet",
-                      "finish it with `regulon train CONFIG --resume`"});
+  if (!fs::exists(folder / "summary.json")) {
+    throw InputError({folder.string(), "holds a run that has not finished",
+                      "summary.json, which is written last", "none yet",
+                      "finish it: the command that began it, with --resume"});
   }
   config_ = config_from_json(manifest.at("config"), manifest_path.string(), host);
   const fs::path weights_path = folder / "weights.safetensors";
@@ -254,7 +268,10 @@ Run::Run(const fs::path& folder, PluginHost& host) : folder_(folder) {
   }
   model_ = std::make_unique<Model>(config_, host, rows.size(1));
   use_threads(config_.run.threads, config_.data.batch * rows.numel());
-  model_->initialise(rows.slice(0, 0, 1), 0);
+  // What initialisation makes of these rows is replaced by the weights below.
+  const at::Tensor any =
+      at::randn({256, rows.size(1)}, named_generator(0, "sample"), at::TensorOptions(at::kFloat));
+  model_->initialise(any, 0);
   model_->load(weights, weights_path.string());
 }
 
@@ -264,7 +281,7 @@ Source& Run::source() {
 }
 
 RunEvaluation Run::evaluate(Source& source, std::int64_t rows, const at::Tensor& truth) {
-  return evaluate_model(*model_, normalisation_, costs_, source, rows,
+  return evaluate_model(*model_, normalisation_, costs_, config_.run.steps - 1, source, rows,
                         truth.defined() ? truth : source.true_features());
 }
 

@@ -68,7 +68,11 @@ Costs::Costs(const Config& config, const PluginHost& host)
 }
 
 void Costs::prepare(const Preparation& outline) {
-  if (plugin_) plugin_->prepare(outline);
+  if (!plugin_) return;
+  plugin_->prepare(outline);
+  if (plugin_->preparation().parameters().empty()) return;
+  throw RunError({"plugin " + choice_.plugin + " in prepare", "a feature cost cannot learn parameters",
+                  "state only", "a parameter", "keep it with Preparation::state"});
 }
 
 NamedTensors Costs::state() const {

@@ -1,6 +1,9 @@
 #include "core/train/trainer.h"
 
+#include <ATen/ops/isfinite.h>
 #include <c10/core/GradMode.h>
+#include <fmt/format.h>
+#include <regulon/error.h>
 
 namespace regulon::core {
 namespace {
@@ -92,6 +95,8 @@ void Trainer::step(const at::Tensor& batch, Report* report) {
   report->learning_rate = rate;
   report->gradient_norm = norm;
   measure(batch, row_errors, step_view.codes(), *report);
+  report->figures = model_.report();
+  report->figures.merge(objective_.report());
 }
 
 void Trainer::after_step(const at::Tensor& batch, const at::Tensor& row_errors, std::uint64_t seed) {
@@ -125,6 +130,17 @@ void Trainer::measure(const at::Tensor& batch, const at::Tensor& row_errors, con
   const double active = (codes.values() > 0).sum().item<double>();
   report.l0 = active / static_cast<double>(codes.rows());
   report.dead_share = statistics_.dead_share(config_.run.dead_after);
+}
+
+void Trainer::require_finite() const {
+  for (const auto& parameter : all_parameters(model_, objective_)) {
+    if (at::isfinite(parameter.tensor.detach()).all().item<bool>()) continue;
+    throw RunError(
+        {fmt::format("step {}", step_), fmt::format("{} is not finite any more", parameter.name),
+         "finite numbers", "infinity or NaN",
+         "lower [optimiser] learning_rate, set clip, or lower the weights of the loss terms; the last "
+         "checkpoint is from before"});
+  }
 }
 
 NamedTensors Trainer::state() const {

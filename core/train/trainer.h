@@ -32,6 +32,9 @@ class Trainer {
   /// The feature costs [n] as the next step would see them.
   at::Tensor costs() { return costs_.at(step_, statistics_.view(), model_.dictionary()); }
 
+  /// Throws RunError naming the parameter if one is not finite.
+  void require_finite() const;
+
   /// Everything that a resumed run needs.
   NamedTensors state() const;
   /// Restores `state` as of step `step`; throws InputError naming `origin` if it does not fit.

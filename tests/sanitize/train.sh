@@ -27,6 +27,8 @@ expect() {
 while read -r config; do
   name=$(basename "$config" .toml)
   expect 0 train "$config" --out "$scratch/$name" --set run.steps=8 --set run.report_every=2 --set run.checkpoint_every=3
+  # As if killed after the checkpoint of step 6.
+  rm "$scratch/$name"/{summary.json,weights.safetensors,checkpoints/000000008.safetensors}
   expect 0 train "$config" --out "$scratch/$name" --set run.steps=8 --set run.report_every=2 --set run.checkpoint_every=3 --resume
   expect 0 eval "$scratch/$name" --rows 500
 done < <(find "$source/configs" -name '*.toml' | sort)

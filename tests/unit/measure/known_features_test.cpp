@@ -38,6 +38,13 @@ TEST(KnownFeatures, ReadingOrderIsAPermutationAliveFirst) {
   EXPECT_EQ(reading_order(known), (std::vector<std::int64_t>{2, 3, 0, 1}));
 }
 
+TEST(KnownFeatures, TrueFeaturesThatOverlapAreNoCombinations) {
+  const at::Tensor truth = rows({{1, 0, 0, 0}, {0.8F, 0.6F, 0, 0}});
+  EXPECT_TRUE(compare_with_known(truth, truth, at::ones({2})).composed.empty());
+  const at::Tensor sum = rows({{1, 0.6F, 0.8F, 0}});
+  EXPECT_EQ(compare_with_known(sum, axes(), at::ones({1})).composed.size(), 1U);
+}
+
 TEST(KnownFeatures, RefusesAnotherWidth) {
   EXPECT_THROW(compare_with_known(at::ones({2, 3}), axes(), at::ones({2})), InputError);
 }

@@ -100,6 +100,60 @@ TEST_F(CommandLine, EvalRepeatsWhatTrainSaid) {
   EXPECT_EQ(figures["known_features"], summary["known_features"]);
 }
 
+TEST_F(CommandLine, EvalMeasuresScheduledParametersWhereTrainingEnded) {
+  std::string text = kConfig;
+  text.replace(text.find("plugin = \"linear\""), 17,
+               "plugin = \"linear\"\nactivation = \"topk\"\nk = { from = 8, to = 2, over = 10 }");
+  write_file(config_, text);
+  const fs::path run = scratch_ / "run";
+  ASSERT_EQ(train(run).exit_code, 0);
+  const auto summary = nlohmann::json::parse(read_file(run / "summary.json"));
+  const Ended ended = run_program({"eval", run.string(), "--json"});
+  ASSERT_EQ(ended.exit_code, 0) << ended.err;
+  EXPECT_EQ(nlohmann::json::parse(ended.out)["fvu"], summary["held_out"]["fvu"]);
+  EXPECT_LE(summary["held_out"]["l0"], 2.0);
+}
+
+TEST_F(CommandLine, RefusedDataLeavesNoFolderBehind) {
+  at::Tensor rows = at::rand({200, 16});
+  rows[6][0] = std::numeric_limits<float>::infinity();
+  core::write_safetensors(scratch_ / "rows.safetensors", {{"activations", rows}});
+  std::string text = kConfig;
+  text.replace(text.find("toy.pairs"), 9, "files\"\nfiles = [\"rows.safetensors\"]\nheld_out = 0.0 # \"");
+  write_file(config_, text);
+  ASSERT_EQ(train(scratch_ / "run").exit_code, 2);
+  EXPECT_FALSE(fs::exists(scratch_ / "run"));
+}
+
+TEST_F(CommandLine, BadHeldOutRowsFailTheRunWithoutWeights) {
+  at::Tensor rows = at::rand({200, 16});
+  rows[199][0] = std::numeric_limits<float>::quiet_NaN();
+  core::write_safetensors(scratch_ / "rows.safetensors", {{"activations", rows}});
+  std::string text = kConfig;
+  text.replace(text.find("toy.pairs"), 9, "files\"\nfiles = [\"rows.safetensors\"]\nheld_out = 0.1 # \"");
+  write_file(config_, text);
+  const Ended ended = train(scratch_ / "run");
+  EXPECT_EQ(ended.exit_code, 1) << ended.err;
+  expect_words(ended.err, {"rows.safetensors", "199"});
+  EXPECT_FALSE(fs::exists(scratch_ / "run" / "weights.safetensors"));
+}
+
+TEST_F(CommandLine, DivergenceIsToldAndNotKept) {
+  const Ended ended = train(scratch_ / "run", {"--set", "optimiser.learning_rate=1e38", "--set",
+                                               "model.unit_norm=false", "--set", "run.checkpoint_every=1"});
+  EXPECT_EQ(ended.exit_code, 1) << ended.err;
+  expect_words(ended.err, {"finite", "learning_rate"});
+  EXPECT_TRUE(fs::is_empty(scratch_ / "run" / "checkpoints"));
+}
+
+TEST_F(CommandLine, ResumeDoesNotTakeOverAFolderOfOthers) {
+  write_file(scratch_ / "theirs" / "metrics.jsonl", "precious\n");
+  const Ended ended = train(scratch_ / "theirs", {"--resume"});
+  EXPECT_EQ(ended.exit_code, 2);
+  expect_words(ended.err, {"holds no run to resume", "--out"});
+  EXPECT_EQ(read_file(scratch_ / "theirs" / "metrics.jsonl"), "precious\n");
+}
+
 TEST_F(CommandLine, EvalTakesOtherDataAndTruth) {
   const fs::path run = scratch_ / "run";
   ASSERT_EQ(train(run).exit_code, 0);
@@ -211,6 +265,7 @@ TEST_F(CommandLine, PluginsListsEverythingAndOne) {
   const Ended wrong = run_program({"plugins", "orthogonalty"});
   EXPECT_EQ(wrong.exit_code, 2);
   expect_words(wrong.err, {"did you mean 'orthogonality'?"});
+  expect_words(run_program({"plugins", "model"}).out, {"features", "unit_norm"});
 }
 
 TEST_F(CommandLine, NotANumberInTheDataNamesFileAndRow) {

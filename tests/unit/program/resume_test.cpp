@@ -117,6 +117,21 @@ TEST_F(Resume, InterruptWritesACheckpointAndExits130) {
   expect_same(run);
 }
 
+TEST_F(Resume, KilledBetweenTheLastCheckpointAndTheSummary) {
+  const auto last_of = [](const fs::path& run) {
+    auto last = nlohmann::json::parse(read_file(run / "summary.json"))["last"];
+    last.erase("seconds");
+    last.erase("rows_per_second");
+    return last;
+  };
+  const auto before = last_of(whole_);
+  fs::remove(whole_ / "summary.json");
+  fs::remove(whole_ / "weights.safetensors");
+  ASSERT_EQ(run_program(train_arguments(config_, whole_)).exit_code, 0);
+  EXPECT_EQ(last_of(whole_), before);
+  EXPECT_EQ(before["step"], 400);
+}
+
 TEST_F(Resume, SameSeedTwiceIsTheSameBits) {
   const fs::path run = scratch_ / "again";
   ASSERT_EQ(run_program(train_arguments(config_, run)).exit_code, 0);

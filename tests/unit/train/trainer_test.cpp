@@ -90,10 +90,10 @@ TEST(Trainer, NegativeWeightPushesTheOtherWay) {
 
 TEST(Trainer, TermsThatRunNowAndThenAreRescaled) {
   const std::string losses = with_term("l1", "weight = 0.25\nevery = 4");
-  const Trained off = train(losses, 2);  // the last step is step 1: not its turn
+  const Trained off = train(losses, 2);  // the second step is not its turn
   ASSERT_EQ(off.last.terms.size(), 2U);
   EXPECT_FALSE(off.last.terms[1].ran);
-  const Trained on = train(losses, 5);  // step 4
+  const Trained on = train(losses, 4);  // the fourth step
   ASSERT_TRUE(on.last.terms[1].ran);
   EXPECT_DOUBLE_EQ(on.last.terms[1].weighted, on.last.terms[1].value * 0.25 * 4);
   EXPECT_DOUBLE_EQ(on.last.loss, on.last.terms[0].weighted + on.last.terms[1].weighted);
