@@ -32,9 +32,9 @@ while read -r config; do
   expect 0 train "$config" --out "$scratch/$name" --set run.steps=8 --set run.report_every=2 --set run.checkpoint_every=3 --resume
   expect 0 eval "$scratch/$name" --rows 500
 done < <(find "$source/configs" -name '*.toml' | sort)
-for activation in batch_topk jumprelu; do
-  expect 0 train "$source/configs/toy/plain.toml" --out "$scratch/$activation" --set run.steps=8 --set encoder.activation=$activation
-done
+expect 0 train "$source/configs/toy/plain.toml" --out "$scratch/jumprelu" --set run.steps=8 --set encoder.activation=jumprelu
+expect 0 train "$source/configs/toy/plain.toml" --out "$scratch/batch_topk" --set run.steps=8 \
+  --set encoder.activation=batch_topk --set encoder.k=3
 expect 2 train "$source/configs/toy/plain.toml" --out "$scratch/plain"
 expect 2 train "$source/configs/toy/plain.toml" --out "$scratch/other" --set model.feautres=3
 expect 0 plugins
