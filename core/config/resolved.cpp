@@ -7,23 +7,12 @@
 
 namespace regulon::core {
 
-// The keys are the members' names; a test holds them against what the sections declare.
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(RunSection, name, seed, steps, device, threads, report_every,
-                                   checkpoint_every, dead_after)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(DataSection, source, batch, normalise)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ModelSection, features, unit_norm, remove_parallel_gradient, learn_bias,
-                                   bias_init)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(OptimiserSection, learning_rate, beta1, beta2, epsilon, warm_up, decay,
-                                   clip)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(PluginsSection, path)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(CostSection, plugin, mean_one, averaging, warm_up, cap)
-
 namespace {
 
 using nlohmann::json;
 
 json to_json_value(const Schedule& schedule) {
-  constexpr std::array<const char*, 3> shape_names = {"linear", "cosine", "exponential"};
+  constexpr std::array<const char*, 3> kShapeNames = {"linear", "cosine", "exponential"};
   const auto& points = schedule.points();
   if (schedule.is_constant()) return points.front().second;
   if (points.size() > 2) return json{{"points", points}};
@@ -33,7 +22,19 @@ json to_json_value(const Schedule& schedule) {
               {"to", to},
               {"over", end - after},
               {"after", after},
-              {"shape", shape_names.at(static_cast<std::size_t>(schedule.shape()))}};
+              {"shape", kShapeNames.at(static_cast<std::size_t>(schedule.shape()))}};
+}
+
+/// Every key that the section declares, with the value it has.
+template <class Section>
+json section_json(const Section& section) {
+  const Declaration<Section> declaration = declaration_of<Section>();
+  json all = json::object();
+  for (std::size_t i = 0; i < declaration.specs().size(); ++i) {
+    json& value = all[declaration.specs()[i].name];
+    std::visit([&value](const auto& held) { value = held; }, declaration.getters()[i](section));
+  }
+  return all;
 }
 
 /// Adds the parameters of `choice` to its section.
@@ -61,14 +62,17 @@ json loss_json(const LossChoice& loss) {
 
 json Config::resolved() const {
   json all = identity();
-  all["plugins"] = plugins;
+  all["plugins"] = section_json(plugins);
   all["file"] = file.string();
   return all;
 }
 
 json Config::identity() const {
-  json all = {
-      {"run", run}, {"data", data}, {"model", model}, {"optimiser", optimiser}, {"cost", cost_section}};
+  json all = {{"run", section_json(run)},
+              {"data", section_json(data)},
+              {"model", section_json(model)},
+              {"optimiser", section_json(optimiser)},
+              {"cost", section_json(cost_section)}};
   add_parameters(source, all["data"]);
   all["encoder"] = {{"plugin", encoder.plugin}, {"activation", activation.plugin}};
   add_parameters(encoder, all["encoder"]);

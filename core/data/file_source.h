@@ -40,7 +40,7 @@ class FileSource final : public Source {
   const BlockOrder::Pool& enter_pool(std::int64_t position);
 
   std::vector<std::string> files_;
-  std::string tensor_ = "activations";
+  std::string tensor_;
   double held_out_share_ = 0.05;
   std::vector<std::string> held_out_files_;
   std::int64_t block_rows_ = 1024;

@@ -3,6 +3,8 @@
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <glob.h>
 #include <regulon/error.h>
 
@@ -40,20 +42,26 @@ bool is_float(at::ScalarType dtype) {
   return dtype == at::kFloat || dtype == at::kHalf || dtype == at::kBFloat16 || dtype == at::kDouble;
 }
 
-/// The matrix of a safetensors file: the one called `name`, else the only one there is.
+/// The matrix of a safetensors file: the one called `name`; if that is empty, "activations", or else the only
+/// matrix.
 TensorEntry choose_matrix(const SafetensorsFile& file, const std::string& name) {
-  if (const TensorEntry* const named = file.find(name)) return *named;
+  if (const TensorEntry* const named = file.find(name.empty() ? "activations" : name)) return *named;
   std::vector<std::string> names;
   std::vector<TensorEntry> matrices;
   for (const TensorEntry& entry : file.entries()) {
     names.push_back(entry.name);
     if (entry.shape.size() == 2 && is_float(entry.dtype)) matrices.push_back(entry);
   }
+  const std::string path = file.file()->path().string();
+  if (!name.empty()) {
+    throw InputError({path, "has no tensor '" + name + "'", "a tensor of that name", fmt::format("{}", fmt::join(names, ", ")),
+                      "Name one of these by 'tensor' in [data]: " + did_you_mean(name, names)});
+  }
   if (matrices.size() == 1) return matrices.front();
-  throw InputError({file.file()->path().string(), "has no tensor '" + name + "'",
-                    "a tensor of that name, or just one matrix of floats",
+  throw InputError({path, "does not say which of its tensors holds the activations",
+                    "one called 'activations', or just one matrix of floats",
                     std::to_string(matrices.size()) + " matrices of floats",
-                    "Name it by 'tensor' in [data]: " + did_you_mean(name, names)});
+                    "Name it by 'tensor' in [data]: " + did_you_mean("activations", names)});
 }
 
 void check_matrix(const fs::path& path, const TensorEntry& entry) {

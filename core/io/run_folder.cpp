@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <regulon/error.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,10 +10,12 @@
 #include <cerrno>
 #include <charconv>
 #include <fstream>
+#include <set>
 #include <string_view>
 #include <system_error>
 
 #include "core/io/atomic_file.h"
+#include "core/io/file_lock.h"
 #include "core/io/safetensors.h"
 
 namespace regulon::core {
@@ -31,6 +32,12 @@ constexpr std::array<std::string_view, 3> kNotIdentity = {"environment", "config
 void collect_differences(const std::string& path, const nlohmann::json& there, const nlohmann::json& here,
                          std::vector<std::string>& lines) {
   if (there == here) return;
+  if (there.is_array() && here.is_array() && there.size() == here.size()) {
+    for (std::size_t i = 0; i < there.size(); ++i) {
+      collect_differences(fmt::format("{}[{}]", path, i), there[i], here[i], lines);
+    }
+    return;
+  }
   if (!there.is_object() || !here.is_object()) {
     lines.push_back(fmt::format("{}: {} there, {} here", path, there.dump(), here.dump()));
     return;
@@ -63,13 +70,16 @@ void sync_file(const fs::path& path) {
   if (failed != 0) fail_on_path(path, "cannot be synced", failed);
 }
 
-/// Whether `folder` holds nothing but what a run leaves that was killed before its manifest was whole.
+/// Whether `folder` holds nothing but what a run leaves that ended before its first report and checkpoint.
 bool is_ours_to_begin(const fs::path& folder) {
+  static const std::set<std::string> marks = {".lock", "manifest.json", "manifest.json.partial"};
   for (const auto& entry : fs::directory_iterator(folder)) {
     const std::string name = entry.path().filename().string();
     const bool empty_checkpoints =
         name == "checkpoints" && entry.is_directory() && fs::is_empty(entry.path());
-    if (name != ".lock" && name != "manifest.json.partial" && !empty_checkpoints) return false;
+    const bool empty_metrics =
+        name == "metrics.jsonl" && entry.is_regular_file() && fs::is_empty(entry.path());
+    if (marks.count(name) == 0 && !empty_checkpoints && !empty_metrics) return false;
   }
   return true;
 }
@@ -90,25 +100,18 @@ std::vector<RunFolder::Checkpoint> checkpoints_in(const fs::path& folder) {
 
 }  // namespace
 
-/// Holds a run's folder for this process: the kernel lets go of it when the process ends, however it ends.
+/// Holds a run's folder for this process.
 class RunFolder::Lock {
  public:
-  explicit Lock(const fs::path& folder) {
-    const fs::path file = folder / ".lock";
-    descriptor_ = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    if (descriptor_ < 0) fail_on_path(file, "cannot be opened", errno);
-    if (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0) {
-      ::close(descriptor_);
+  explicit Lock(const fs::path& folder) : held_(FileLock::try_take(folder / ".lock")) {
+    if (!held_) {
       throw InputError({folder.string(), "is in use by another process", "a folder of this run's own",
                         "a locked one", "wait for it to end, or choose another folder with --out"});
     }
   }
-  ~Lock() { ::close(descriptor_); }
-  Lock(const Lock&) = delete;
-  Lock& operator=(const Lock&) = delete;
 
  private:
-  int descriptor_ = -1;
+  std::optional<FileLock> held_;
 };
 
 std::vector<std::string> manifest_differences(const nlohmann::json& there, const nlohmann::json& here) {
@@ -123,20 +126,20 @@ RunFolder::RunFolder(fs::path folder, const nlohmann::json& manifest, bool resum
     throw InputError({folder_.string(), "cannot be a run's folder", "a folder, or nothing there yet",
                       "a file", "choose another with --out"});
   }
-  const bool something_there = fs::exists(folder_) && !fs::is_empty(folder_);
+  const bool something_there = fs::exists(folder_) && !fs::is_empty(folder_) && !is_ours_to_begin(folder_);
   if (something_there && !resume) {
     throw InputError({folder_.string(), "exists already", "an empty folder, or none",
                       "a folder with something in it",
                       "--resume goes on with the run in it; --out DIR writes elsewhere"});
   }
-  if (something_there && !fs::exists(folder_ / "manifest.json") && !is_ours_to_begin(folder_)) {
+  if (something_there && !fs::exists(folder_ / "manifest.json")) {
     throw InputError({folder_.string(), "holds no run to resume", "a run's folder, an empty folder, or none",
                       "other files and no manifest.json", "choose another folder with --out"});
   }
   try {
     make_folders(folder_ / "checkpoints");
     lock_ = std::make_unique<Lock>(folder_);
-    claim(manifest, resume);
+    claim(manifest, resume && something_there);
   } catch (const RunError& error) {
     throw InputError(error.problems());  // nothing has run yet: the folder given is what is wrong
   }

@@ -7,6 +7,7 @@
 #include <regulon/error.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <numeric>
 
@@ -31,6 +32,13 @@ struct Rows {
   std::int64_t size;
   std::int64_t count;
 };
+
+[[noreturn]] void refuse_gradient(const std::string& what) {
+  throw RunError({"optimiser", "the gradient of " + what + " is not finite", "finite numbers",
+                  "infinity or NaN",
+                  "a loss term's gradient overflows or is undefined at a value it met (a root or a logarithm at "
+                  "zero); leave terms out one by one to find it, or lower the learning rate"});
+}
 
 }  // namespace
 
@@ -78,12 +86,7 @@ double Adam::step(double learning_rate, bool want_norm) {
     if (gradient.defined() && !gradient.is_contiguous()) gradient = gradient.contiguous();
   }
   const double norm = want_norm || section_.clip > 0 ? gradient_norm() : 0.0;
-  if (!std::isfinite(norm)) {
-    throw RunError({"optimiser", "the gradient is not finite", "a finite norm", "infinity or NaN",
-                    "a loss term's gradient overflows or is undefined at a value it met (a root or a "
-                    "logarithm at zero); "
-                    "leave terms out one by one to find it, or lower the learning rate"});
-  }
+  if (!std::isfinite(norm)) refuse_gradient("the parameters");
   const double scale = section_.clip > 0 && norm > section_.clip ? section_.clip / norm : 1.0;
 
   updates_ += 1;
@@ -108,12 +111,15 @@ double Adam::step(double learning_rate, bool want_norm) {
     const auto* gradients = gradient.const_data_ptr<float>();
     auto* first = moments_[index].first.mutable_data_ptr<float>();
     auto* second = moments_[index].second.mutable_data_ptr<float>();
+    std::atomic<bool> finite = true;
     at::parallel_for(0, rows.count, rows.grain(), [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t row = begin; row < end; ++row) {
         const std::int64_t at = row * rows.size;
-        adam_row(weights + at, gradients + at, first + at, second + at, rows.length(row), constants);
+        if (!adam_row(weights + at, gradients + at, first + at, second + at, rows.length(row), constants))
+          finite = false;
       }
     });
+    if (!finite) refuse_gradient(parameter.name);
     parameter.tensor.unsafeGetTensorImpl()->bump_version();
     at::Tensor(parameter.tensor).mutable_grad() = at::Tensor();
   }

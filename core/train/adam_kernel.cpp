@@ -38,9 +38,10 @@ inline __attribute__((always_inline)) float dot(const float* a, const float* b, 
 }  // namespace
 
 REGULON_ROW_KERNEL
-void adam_row(float* __restrict weight, const float* __restrict gradient, float* __restrict first,
+bool adam_row(float* __restrict weight, const float* __restrict gradient, float* __restrict first,
               float* __restrict second, std::int64_t size, const AdamConstants& constants) {
   const AdamConstants c = constants;
+  if (!std::isfinite(dot(gradient, gradient, size))) return false;
   const float along = c.remove_parallel ? dot(gradient, weight, size) : 0.0F;
   for (std::int64_t i = 0; i < size; ++i) {
     const float g = (gradient[i] - along * weight[i]) * c.gradient_scale;
@@ -48,11 +49,12 @@ void adam_row(float* __restrict weight, const float* __restrict gradient, float*
     second[i] = c.beta2 * second[i] + c.second_rest * g * g;
     weight[i] -= c.step_size * first[i] / (std::sqrt(second[i]) * c.second_scale + c.epsilon);
   }
-  if (!c.unit_rows) return;
+  if (!c.unit_rows) return true;
   const float norm = std::sqrt(dot(weight, weight, size));
-  if (norm == 0.0F) return;  // a row of zeros has no direction to keep
+  if (norm == 0.0F) return true;  // a row of zeros has no direction to keep
   const float scale = 1.0F / norm;
   for (std::int64_t i = 0; i < size; ++i) weight[i] *= scale;
+  return true;
 }
 
 REGULON_ROW_KERNEL

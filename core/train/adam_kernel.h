@@ -19,8 +19,9 @@ struct AdamConstants {
   bool remove_parallel;  ///< drop the gradient's part along the row
 };
 
-/// Updates one row of `size` weights and its moments in place.
-void adam_row(float* weight, const float* gradient, float* first, float* second, std::int64_t size,
+/// Updates one row of `size` weights and its moments in place. False, and nothing is changed, if the gradient
+/// is not finite.
+bool adam_row(float* weight, const float* gradient, float* first, float* second, std::int64_t size,
               const AdamConstants& constants);
 
 /// Squared norm of one gradient row, without its part along `weight` if `remove_parallel`.

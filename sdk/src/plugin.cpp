@@ -16,12 +16,21 @@ void refuse(const std::string& what, const std::string& expected, const std::str
   throw RunError(Problem{"", what, expected, found, "change the plugin's prepare()"});
 }
 
-void check_new_name(const std::vector<Preparation::Registered>& registered, const std::string& kind,
-                    const std::string& name) {
+bool has_name(const std::vector<Preparation::Registered>& registered, const std::string& name) {
+  return std::any_of(registered.begin(), registered.end(),
+                     [&](const Preparation::Registered& other) { return other.name == name; });
+}
+
+/// States and parameters share their names: both end in the same files.
+void check_new_name(const Preparation& preparation, const std::string& kind, const std::string& name) {
   if (name.empty()) refuse("a " + kind + " without a name was registered", "a name", "an empty one");
-  const bool taken = std::any_of(registered.begin(), registered.end(),
-                                 [&](const Preparation::Registered& other) { return other.name == name; });
-  if (taken) refuse(kind + " '" + name + "' was registered twice", "each name once", "");
+  for (const auto* earlier : {"state", "parameter"}) {
+    const auto& list = earlier == std::string("state") ? preparation.states() : preparation.parameters();
+    if (!has_name(list, name)) continue;
+    refuse(kind == earlier ? fmt::format("{} '{}' was registered twice", kind, name)
+                           : fmt::format("{} '{}' was registered, and {} '{}' too", earlier, name, kind, name),
+           "each name once", "");
+  }
 }
 
 std::string shape_text(const at::Tensor& tensor) {
@@ -34,7 +43,7 @@ bool guard_whole(const at::Tensor& zone) { return zone.eq(kGuardPattern).all().i
 
 void Preparation::state(const std::string& name, at::Tensor& slot, std::vector<std::int64_t> shape,
                         at::ScalarType dtype) {
-  check_new_name(states_, "state", name);
+  check_new_name(*this, "state", name);
   std::int64_t elements = 1;
   for (const std::int64_t size : shape) {
     if (size < 0)
@@ -53,7 +62,7 @@ void Preparation::state(const std::string& name, at::Tensor& slot, std::vector<s
 }
 
 void Preparation::parameter(const std::string& name, at::Tensor& slot, const at::Tensor& initial) {
-  check_new_name(parameters_, "parameter", name);
+  check_new_name(*this, "parameter", name);
   if (!initial.defined()) refuse("parameter '" + name + "' was given no initial value", "a tensor", "none");
   if (!initial.is_floating_point()) {
     refuse("parameter '" + name + "' cannot be learnt", "a floating dtype",

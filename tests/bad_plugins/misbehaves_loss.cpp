@@ -6,6 +6,7 @@
 #include <regulon/loss_term.h>
 
 #include <cmath>
+#include <cstdlib>
 #include <limits>
 #include <stdexcept>
 
@@ -27,6 +28,7 @@ class Misbehaves final : public regulon::LossTerm {
     preparation.state("calls", calls_, {4}, at::kFloat);
     preparation.parameter("scale", scale_,
                           preparation.dictionary_weight.new_full({1}, how_ == "prepare.nan" ? NAN : 1));
+    if (how_ == "prepare.dtype") preparation.parameter("wide", wide_, at::zeros({1}, at::kDouble));
     if (how_ == "prepare.in_place") preparation.sample.mul_(2);
     if (how_ == "prepare.replaces_state") calls_ = at::zeros({4});
     if (how_ == "prepare.twice") preparation.state("calls", calls_, {4}, at::kFloat);
@@ -65,6 +67,7 @@ class Misbehaves final : public regulon::LossTerm {
   void throw_if(const std::string& call) const {
     if (how_ == call + ".throws") throw std::runtime_error("no luck in " + call);
     if (how_ == call + ".throws_int") throw 7;
+    if (how_ == call + ".crashes") std::abort();
     if (how_ == call + ".throws_torch") at::ones({2, 3}).mm(at::ones({2, 3}));
   }
 
@@ -102,6 +105,7 @@ class Misbehaves final : public regulon::LossTerm {
 
   std::string how_ = "good";
   at::Tensor calls_;
+  at::Tensor wide_;
   at::Tensor scale_;
 };
 

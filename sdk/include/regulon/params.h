@@ -59,12 +59,13 @@ std::string violation(const ParamSpec& spec, const ParamValue& value);
 /// one).
 std::optional<ParamValue> convert(const ParamSpec& spec, const ParamValue& value);
 
-/// Collects the parameters of `T`: pairs of a spec and of the member it sets. `T` must be default
-/// constructible.
+/// Collects the parameters of `T`: of each a spec, and what sets and what reads its member. `T` must be
+/// default constructible.
 template <class T>
 class Declaration {
  public:
   using Setter = std::function<void(T&, const ParamValue&)>;
+  using Getter = std::function<ParamValue(const T&)>;
 
   /// Refers to the spec just declared, so that its facts can be chained.
   class Fluent {
@@ -125,11 +126,13 @@ class Declaration {
     setters_.push_back([member](T& object, const ParamValue& value) {
       object.*member = static_cast<M>(std::get<Held>(value));
     });
+    getters_.push_back([member](const T& object) -> ParamValue { return Held(object.*member); });
     return Fluent(specs_.back());
   }
 
   const std::vector<ParamSpec>& specs() const { return specs_; }
   const std::vector<Setter>& setters() const { return setters_; }
+  const std::vector<Getter>& getters() const { return getters_; }
 
  private:
   template <class M>
@@ -138,6 +141,7 @@ class Declaration {
   std::unique_ptr<T> prototype_ = std::make_unique<T>();
   std::vector<ParamSpec> specs_;
   std::vector<Setter> setters_;
+  std::vector<Getter> getters_;
 };
 
 /// The declaration of `T`: of `T::declare` if it has one, empty otherwise.

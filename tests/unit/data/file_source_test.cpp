@@ -198,6 +198,14 @@ TEST_F(FileSourceTest, PatternsAreSortedMergedAndRelativeToTheBase) {
       {"no file matches '3*'", "relative patterns start"});
 }
 
+TEST_F(FileSourceTest, ANamedTensorThatIsNotThereIsNotReplacedByAnother) {
+  write_file(folder_ / "a.safetensors", matrix_file("hidden", 20, 2, counting(0, 20)));
+  const std::pair<std::string, ParamValue> files = {"files", texts({"a.safetensors"})};
+  EXPECT_EQ(open({files, {"held_out", 0.0}}, 2)->width(), 2);  // the only matrix, where nothing is named
+  expect_error<InputError>([&] { open({files, {"tensor", std::string("hiden")}}, 2); },
+                           {"a.safetensors", "has no tensor 'hiden'", "did you mean 'hidden'?"});
+}
+
 TEST_F(FileSourceTest, FingerprintsFollowTheContents) {
   write_shards();
   const std::string fingerprint = open({})->fingerprint();
@@ -270,7 +278,7 @@ TEST_F(FileSourceTest, RefusesFilesThatCannotBeUsed) {
   shard(matrix_file("activations", 0, 2, {}), {"train-3", "is empty", "at least one row", "F32 [0, 2]"});
   const std::string two =
       R"({"a":{"dtype":"F32","shape":[1,2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[1,2],"data_offsets":[8,16]}})";
-  shard(safetensors_bytes(two, data), {"train-3", "no tensor 'activations'", "2 matrices", "one of: a, b"});
+  shard(safetensors_bytes(two, data), {"train-3", "one called 'activations'", "2 matrices", "one of: a, b"});
   shard(file("F32", "[2,2]").substr(0, 90), {"train-3"});
   shard("", {"train-3", "is empty"});
   fs::remove(folder_ / "data/train-3.safetensors");

@@ -71,6 +71,7 @@ INSTANTIATE_TEST_SUITE_P(
         Fault{"needs.throws_int", "needs", {"type int"}},
         Fault{"prepare.throws", "prepare", {"std::runtime_error: no luck in prepare"}},
         Fault{"prepare.throws_int", "prepare", {"type int"}},
+        Fault{"prepare.dtype", "prepare", {"'wide'", "dtype Float", "dtype Double", "options()"}},
         Fault{"prepare.in_place", "prepare", {"sample was changed in place", "version"}},
         Fault{"prepare.replaces_state", "prepare", {"'calls'", "replaced"}},
         Fault{"prepare.twice", "prepare", {"'calls'", "twice"}},

@@ -146,11 +146,13 @@ TEST(Preparation, RefusesWhatCannotBeKept) {
   Preparation preparation;
   at::Tensor slot;
   preparation.state("a", slot, {1}, at::kFloat);
-  preparation.parameter("a", slot, at::zeros({1}));  // states and parameters have names of their own
   EXPECT_EQ(refusal([&] { preparation.state("a", slot, {1}, at::kFloat); }),
             "state 'a' was registered twice");
+  preparation.parameter("p", slot, at::zeros({1}));
+  EXPECT_EQ(refusal([&] { preparation.parameter("p", slot, at::zeros({1})); }),
+            "parameter 'p' was registered twice");
   EXPECT_EQ(refusal([&] { preparation.parameter("a", slot, at::zeros({1})); }),
-            "parameter 'a' was registered twice");
+            "state 'a' was registered, and parameter 'a' too");
   EXPECT_EQ(refusal([&] { preparation.state("", slot, {1}, at::kFloat); }),
             "a state without a name was registered");
   EXPECT_EQ(refusal([&] { preparation.state("b", slot, {-1}, at::kFloat); }),

@@ -5,6 +5,10 @@
 #include <gtest/gtest.h>
 #include <regulon/step.h>
 
+#include <limits>
+
+#include "tests/unit/support/expect_error.h"
+
 namespace regulon::core {
 namespace {
 
@@ -132,6 +136,20 @@ TEST(Adam, ZeroRowStaysFinite) {
   weight.mutable_grad() = at::zeros({2, 8});
   adam.step(1e-2, true);
   EXPECT_TRUE(at::equal(weight.detach(), at::zeros({2, 8})));
+}
+
+TEST(Adam, NamesTheParameterWhoseGradientIsNotFinite) {
+  for (const double bad : {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
+    at::Tensor fine = leaf({3, 4}, 7);
+    at::Tensor broken = leaf({3, 4}, 8);
+    const at::Tensor before = broken.detach()[2].clone();
+    Adam adam(OptimiserSection{}, {{"fine", fine}, {"broken", broken}});
+    set_gradient(fine, 80);
+    set_gradient(broken, 81);
+    broken.mutable_grad()[2][1] = bad;
+    testing::expect_error<RunError>([&] { adam.step(1e-2, false); }, {"the gradient of broken is not finite"});
+    EXPECT_TRUE(at::equal(broken.detach()[2], before));
+  }
 }
 
 TEST(Adam, StateRestoresTheSameContinuation) {
