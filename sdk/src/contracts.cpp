@@ -17,6 +17,7 @@ at::Tensor Encoder::directions(const Dictionary&) const { return {}; }
 FeatureCost::~FeatureCost() = default;
 
 Activation::~Activation() = default;
-void Activation::observe(const Codes&) {}
+void Activation::start(const std::function<Codes(const Selection&)>&) {}
+void Activation::observe(const Codes&, const Selection&) {}
 
 }  // namespace regulon

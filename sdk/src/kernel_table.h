@@ -21,6 +21,25 @@ struct ScreenedRow {
   const T* cut = nullptr;        ///< [count]: per-feature cut of the score; null: the same for all
 };
 
+/// What rounding a row to bfloat16 made of it; in double, not bound to an order.
+struct HalfRow {
+  double square = 0;           ///< sum of squares of the rounded numbers
+  double residual_square = 0;  ///< sum of squares of what the rounding took away
+};
+
+/// bfloat16 numbers, as their 16 bits: what screens multiply with. Features are packed in groups of 32, of
+/// each pair of elements [d / 2] the 32 features' pairs: [d / 2, 32, 2]. d is even.
+struct HalfKernels {
+  bool fast = false;  ///< the processor multiplies them quicker than float
+
+  /// Rounds `row` [d], whose numbers are finite, to the nearest bfloat16, ties to even.
+  HalfRow (*halve)(const float* row, std::int64_t d, std::uint16_t* half) = nullptr;
+  /// out [count, columns] = rows [count, d] times the first `columns` features of `groups`. The sums are in
+  /// float, in any order; numbers too small for a normal float may count as zero.
+  void (*product)(const std::uint16_t* rows, std::int64_t count, std::int64_t d, const std::uint16_t* groups,
+                  std::int64_t columns, float* out) = nullptr;
+};
+
 /// Inner loops over T, float or double. Sums over d are in a fixed order, the same for every instruction set.
 template <typename T>
 struct KernelTable {
@@ -65,5 +84,8 @@ template <typename T>
 const KernelTable<T>& best_kernels() {
   return kernel_tables<T>().front();
 }
+
+/// The bfloat16 kernels of the copies that this processor can run, best first.
+const std::vector<HalfKernels>& half_kernels();
 
 }  // namespace regulon

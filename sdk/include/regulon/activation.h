@@ -7,6 +7,7 @@
 #include <regulon/selection.h>
 #include <regulon/step.h>
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -27,9 +28,12 @@ class Activation : public Plugin {
   ~Activation() override;
 
   virtual Selection selection(const ActivationView& view) const = 0;
-  /// Called after each training step with the codes that came out: a learnt inference threshold looks at
-  /// them.
-  virtual void observe(const Codes& codes);
+  /// Called once when a model is new, after `prepare`: thresholds may be set from data. `encode_sample` gives
+  /// the codes of the sample rows (`Preparation::sample`) under a selection, without gradient.
+  virtual void start(const std::function<Codes(const Selection&)>& encode_sample);
+  /// Called after each training step with the codes that came out and the selection that chose them: a learnt
+  /// inference threshold looks at them.
+  virtual void observe(const Codes& codes, const Selection& selection);
 };
 
 /// All activations there are, by name; `interface_id` is "activation/1".

@@ -60,8 +60,12 @@ class Codes {
   Codes detach() const;
 
   /// A second value per listed entry, under a well-known name, with its own gradient:
-  ///   "open"  1 if the entry is above its threshold, else 0; straight-through gradient to the threshold (L0
-  ///   penalties) "gate"  the gate's activation of a gated encoder
+  ///
+  /// - "open": 1 if the entry is above its threshold, 0 for a near miss; straight-through gradient to the
+  ///   threshold: what an L0 penalty sums;
+  /// - "gate": the activation ReLU(pi) of a gated encoder's gate, whose codes are magnitudes; 0 for a near
+  ///   miss. An entry whose magnitude is zero is not active, and yet may have a gate.
+  ///
   /// `channel` throws RunError when there is none of that name; terms declare the need "codes.NAME" so that a
   /// config without it is refused before anything runs.
   bool has_channel(const std::string& name) const;

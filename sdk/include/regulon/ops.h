@@ -8,6 +8,8 @@
 #include <regulon/step.h>
 
 #include <cstdint>
+#include <string>
+#include <vector>
 
 namespace regulon::ops {
 
@@ -32,6 +34,12 @@ struct Product {
 /// listed entries only. Throws RunError on shapes, dtypes or devices that do not fit.
 Codes select_product(const Product& product, const Selection& selection);
 
+/// Biases [n] with which each feature of the product fires in the same share of its rows, l0 / n but never
+/// less than one row, so that about l0 features a row pass zero: for initialisation from data (Anthropic
+/// 2025, "Dictionary Learning Optimization Techniques", Transformer Circuits, January update). The product's
+/// own bias is not read; no gradient. Throws RunError on shapes that do not fit, or without rows.
+at::Tensor bias_for_l0(const Product& product, double l0);
+
 /// Share of listed entries above which `select_product` prefers the dense form.
 inline constexpr double kDenseAbove = 0.10;
 
@@ -42,9 +50,20 @@ at::Tensor decode(const Codes& codes, const at::Tensor& weight, const at::Tensor
 /// The same with the dictionary's weight and bias.
 at::Tensor decode(const Codes& codes, const Dictionary& dictionary);
 
+/// The codes of consecutive blocks of features, each as codes over that block alone (its first feature is 0
+/// there), with gradient to the values. `sizes`: features of each block, adding up to n. O(entries) a block.
+/// Channels are dropped.
+std::vector<Codes> split_features(const Codes& codes, const std::vector<std::int64_t>& sizes);
+
 /// Sum over listed entries of weights[feature] * value: a scalar with gradient to the values and to `weights`
 /// [n] (undefined: all one).
 at::Tensor weighted_sum(const Codes& codes, const at::Tensor& weights);
+
+/// [entries]: what each listed entry of the step's codes adds to the reconstruction, for penalties that look
+/// at one code at a time: its value times the norm of its decoder row under `decoder_norms` "on", its value
+/// under "off"; "auto" is "on" where the norms are free, since codes could shrink there while the decoder
+/// grows. Gradients to the values and to the dictionary. Throws RunError on another word.
+at::Tensor code_sizes(const StepView& step, const std::string& decoder_norms);
 
 /// Active entries (value > 0) per feature: [n] int64, no gradient.
 at::Tensor feature_counts(const Codes& codes);
@@ -68,7 +87,9 @@ struct Neighbours {
 /// are left out, as neighbours too. Without gradient; unit_rows [n, d].
 Neighbours nearest_neighbours(const at::Tensor& unit_rows);
 
-/// cos of listed pairs: [pairs] with gradient to `unit_rows` [n, d]; `row` and `other` are [pairs] int64.
-at::Tensor pair_cosines(const at::Tensor& unit_rows, const at::Tensor& row, const at::Tensor& other);
+/// cos(w_row, w_other) of listed pairs: [pairs] with gradient to `rows` [n, d], which may be of any length (rows
+/// of zeros have cosine zero); `row` and `other` are [pairs] int64. Cheaper than pairs of unit rows: neither
+/// those nor their gradient are made.
+at::Tensor pair_cosines(const at::Tensor& rows, const at::Tensor& row, const at::Tensor& other);
 
 }  // namespace regulon::ops

@@ -71,11 +71,19 @@ class Plugin {
   virtual ~Plugin();
 
   /// What must be there for this plugin, given its parameters; a config that lacks one is refused with the
-  /// reason. Known needs: "encoder.directions", "codes.dense", "codes.open", "codes.gate", "codes.gradient".
+  /// reason. Known needs:
+  ///
+  /// - "encoder.directions": the encoder has a direction for each feature (StepView::encoder_directions);
+  /// - "codes.gradient": codes have gradient to what the encoder learns (a solver's are constants);
+  /// - "codes.open": codes carry the channel "open", by which thresholds learn (jumprelu);
+  /// - "codes.gate": codes carry the channel "gate" (gated);
+  /// - "codes.dense": always met; this plugin asks for Codes::to_dense and costs what a matrix costs;
+  /// - "costs": always met; this plugin reads the feature costs (a [cost] that nothing reads is refused).
   virtual std::vector<std::string> needs() const;
   /// What this plugin offers, given its parameters: names from the same list.
   virtual std::vector<std::string> provides() const;
   /// Called once, before the first step (and before state is restored on resume).
+  /// An InputError thrown here is the user's to mend: a parameter that does not fit the sizes or the data.
   virtual void prepare(Preparation& preparation);
   /// Figures for the metrics line, by short name: called only when a report is due.
   virtual std::map<std::string, double> report() const;

@@ -11,6 +11,14 @@ KernelTable<T> table() {
           group_maxima<T>,           reached_by<T>, scan_absolute<T>, penalise<T>};
 }
 
+HalfKernels half_table() {
+#if defined(__AVX512BF16__)
+  return {true, halve, half_product};
+#else
+  return {false, halve, half_product};
+#endif
+}
+
 template KernelTable<float> table<float>();
 template KernelTable<double> table<double>();
 

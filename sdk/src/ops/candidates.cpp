@@ -2,6 +2,8 @@
 
 #include <ATen/ops/empty.h>
 
+#include "ops/select_stopwatch.h"
+
 namespace regulon::ops::detail {
 namespace {
 
@@ -17,7 +19,7 @@ template <typename T>
 const std::vector<RowCandidates<T>>& CandidateFinder<T>::find(std::int64_t begin, std::int64_t end) {
   const std::int64_t rows = end - begin;
   // Whole vectors, so that only the last tile reaches into the padding behind the features.
-  const std::int64_t tile = std::min((settings_.tile_features + 15) / 16 * 16, screen_.features());
+  const std::int64_t tile = std::min((settings_.tile_features + 31) / 32 * 32, screen_.features());
   if (!buffer_.defined() || buffer_.numel() < rows * tile + kOverhang) {
     buffer_ = at::empty({rows * tile + kOverhang}, screen_.operands().rows.options());
   }
@@ -33,7 +35,11 @@ const std::vector<RowCandidates<T>>& CandidateFinder<T>::find(std::int64_t begin
   for (std::int64_t feature = 0; feature < screen_.features(); feature += tile) {
     const std::int64_t count = std::min(tile, screen_.features() - feature);
     at::Tensor out = buffer_.narrow(0, 0, rows * count).view({rows, count});
-    screen_.product(begin, feature, out);
+    {
+      const SelectStopwatch watch(screen_.operands().times, &SelectTimes::product);
+      screen_.product(begin, feature, out);
+    }
+    const SelectStopwatch watch(screen_.operands().times, &SelectTimes::selection);
     const std::array<T, 2> error = screen_.tile_error(feature, count);
     for (std::int64_t row = 0; row < rows; ++row) {
       scan_tile(begin + row, feature, products + row * count, count, error,

@@ -3,6 +3,7 @@
 #include <mutex>
 #include <utility>
 
+#include "ops/budget.h"
 #include "ops/candidates.h"
 #include "ops/listing.h"
 
@@ -23,8 +24,14 @@ struct Block {
 template <typename T>
 class BatchLister {
  public:
-  BatchLister(const Screen<T>& screen, std::int64_t k, const SelectSettings& settings)
-      : screen_(screen), each_(std::min(k, screen.features())), settings_(settings) {}
+  BatchLister(const Screen<T>& screen, std::int64_t k, const at::Tensor& prices,
+              const SelectSettings& settings)
+      : screen_(screen),
+        prices_(prices),
+        budget_(static_cast<double>(k) * static_cast<double>(screen.rows())),
+        each_(std::min(prices.defined() ? most_affordable(prices, static_cast<double>(k)) : k,
+                       screen.features())),
+        settings_(settings) {}
 
   Listing list() {
     find();
@@ -35,6 +42,7 @@ class BatchLister {
  private:
   static constexpr T kLowest = std::numeric_limits<T>::lowest();
 
+  /// As many of the best have to be looked at.
   std::int64_t wanted() const { return each_ * screen_.rows(); }
 
   /// Candidates of the batch under a guessed cut; if it left too few, under a lower one.
@@ -152,12 +160,17 @@ class BatchLister {
 
   Listing choose() const {
     std::vector<T> scores;
+    std::vector<std::int32_t> features;
     for (const Block<T>& block : blocks_) {
       for (std::size_t i = 0; i < block.z.size(); ++i) {
-        if (block.z[i] > 0) scores.push_back(screen_.score(block.features[i], block.z[i]));
+        if (!(block.z[i] > 0)) continue;
+        scores.push_back(screen_.score(block.features[i], block.z[i]));
+        if (prices_.defined()) features.push_back(block.features[i]);
       }
     }
-    const std::int64_t entries = std::min(wanted(), static_cast<std::int64_t>(scores.size()));
+    const std::int64_t entries = prices_.defined()
+                                     ? affordable(scores, features, prices_.const_data_ptr<T>(), budget_)
+                                     : std::min(wanted(), static_cast<std::int64_t>(scores.size()));
     Listing listing{at::empty({screen_.rows() + 1}, at::kLong),
                     at::empty({entries}, at::kInt),
                     at::empty({entries}, screen_.operands().rows.options()),
@@ -165,7 +178,11 @@ class BatchLister {
     std::int64_t* offset = listing.row_offsets.mutable_data_ptr<std::int64_t>();
     std::int32_t* const ids = listing.feature_ids.mutable_data_ptr<std::int32_t>();
     T* const values = listing.values.template mutable_data_ptr<T>();
-    BestTaker<T> taker(scores, std::max<std::int64_t>(wanted(), 1));
+    if (entries == 0) {
+      listing.row_offsets.zero_();
+      return listing;
+    }
+    BestTaker<T> taker(scores, entries);
     std::int64_t taken = 0;
     *offset = 0;
     for (const Block<T>& block : blocks_) {
@@ -183,6 +200,8 @@ class BatchLister {
   }
 
   const Screen<T>& screen_;
+  at::Tensor prices_;
+  double budget_;
   std::int64_t each_;
   SelectSettings settings_;
   std::vector<Block<T>> blocks_;
@@ -191,11 +210,14 @@ class BatchLister {
 }  // namespace
 
 template <typename T>
-Listing list_best_of_batch(const Screen<T>& screen, std::int64_t k, const SelectSettings& settings) {
-  return BatchLister<T>(screen, k, settings).list();
+Listing list_best_of_batch(const Screen<T>& screen, std::int64_t k, const at::Tensor& prices,
+                           const SelectSettings& settings) {
+  return BatchLister<T>(screen, k, prices, settings).list();
 }
 
-template Listing list_best_of_batch(const Screen<float>&, std::int64_t, const SelectSettings&);
-template Listing list_best_of_batch(const Screen<double>&, std::int64_t, const SelectSettings&);
+template Listing list_best_of_batch(const Screen<float>&, std::int64_t, const at::Tensor&,
+                                    const SelectSettings&);
+template Listing list_best_of_batch(const Screen<double>&, std::int64_t, const at::Tensor&,
+                                    const SelectSettings&);
 
 }  // namespace regulon::ops::detail

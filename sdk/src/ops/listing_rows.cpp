@@ -1,16 +1,19 @@
 #include <ATen/ops/empty.h>
 
+#include "ops/budget.h"
 #include "ops/candidates.h"
 #include "ops/listing.h"
 
 namespace regulon::ops::detail {
 namespace {
 
-/// Chooses the best of a row's candidates; keeps its vectors from row to row.
+/// Chooses the best of a row's candidates; keeps its vectors from row to row. `prices` is null, or has what
+/// each feature takes of k.
 template <typename T>
 class RowChooser {
  public:
-  RowChooser(const Screen<T>& screen, std::int64_t k) : screen_(screen), table_(best_kernels<T>()), k_(k) {}
+  RowChooser(const Screen<T>& screen, std::int64_t k, const T* prices)
+      : screen_(screen), table_(best_kernels<T>()), k_(k), prices_(prices) {}
 
   /// Writes the chosen features and their z; returns their number.
   std::int64_t choose(std::int64_t row, const RowCandidates<T>& candidates, std::int32_t* ids, T* values) {
@@ -18,10 +21,16 @@ class RowChooser {
     z_.resize(count);
     screen_.exact(table_, row, candidates.features.data(), candidates.size(), z_.data());
     scores_.clear();
+    features_.clear();
     for (std::size_t i = 0; i < count; ++i) {
-      if (z_[i] > 0) scores_.push_back(screen_.score(candidates.features[i], z_[i]));
+      if (!(z_[i] > 0)) continue;
+      scores_.push_back(screen_.score(candidates.features[i], z_[i]));
+      if (prices_ != nullptr) features_.push_back(candidates.features[i]);
     }
-    BestTaker<T> taker(scores_, k_);
+    const std::int64_t wanted =
+        prices_ == nullptr ? k_ : affordable(scores_, features_, prices_, static_cast<double>(k_));
+    if (wanted == 0) return 0;
+    BestTaker<T> taker(scores_, wanted);
     std::int64_t taken = 0;
     for (std::size_t i = 0; i < count; ++i) {
       if (!(z_[i] > 0) || !taker.takes(screen_.score(candidates.features[i], z_[i]))) continue;
@@ -36,8 +45,10 @@ class RowChooser {
   const Screen<T>& screen_;
   const KernelTable<T>& table_;
   std::int64_t k_;
+  const T* prices_;
   std::vector<T> z_;
   std::vector<T> scores_;
+  std::vector<std::int32_t> features_;
 };
 
 /// Rows of `most` places each, of which the first are taken, without the places that are not.
@@ -64,9 +75,13 @@ Listing packed(at::Tensor row_offsets, const at::Tensor& ids, const at::Tensor& 
 }  // namespace
 
 template <typename T>
-Listing list_best_of_rows(const Screen<T>& screen, std::int64_t k, const SelectSettings& settings) {
+Listing list_best_of_rows(const Screen<T>& screen, std::int64_t k, const at::Tensor& prices,
+                          const SelectSettings& settings) {
   const std::int64_t rows = screen.rows();
-  const std::int64_t most = std::min(k, screen.features());
+  const bool priced = prices.defined();
+  const std::int64_t most =
+      std::min(priced ? most_affordable(prices, static_cast<double>(k)) : k, screen.features());
+  const T* const price = priced ? prices.const_data_ptr<T>() : nullptr;
   CandidateRules<T> rules;
   rules.keep = most;
   at::Tensor ids = at::empty({rows, most}, at::kInt);
@@ -78,7 +93,7 @@ Listing list_best_of_rows(const Screen<T>& screen, std::int64_t k, const SelectS
   const auto make_finder = [&] { return CandidateFinder<T>(screen, best_kernels<T>(), rules, settings); };
   for_row_blocks(0, rows, settings.block_rows, screen.features() * screen.width(), make_finder,
                  [&](CandidateFinder<T>& finder, std::int64_t begin, std::int64_t end) {
-                   RowChooser<T> chooser(screen, most);
+                   RowChooser<T> chooser(screen, priced ? k : most, price);
                    std::int64_t row = begin;
                    for (const RowCandidates<T>& candidates : finder.find(begin, end)) {
                      offsets[row + 1] =
@@ -91,7 +106,9 @@ Listing list_best_of_rows(const Screen<T>& screen, std::int64_t k, const SelectS
   return packed<T>(row_offsets, ids, values);
 }
 
-template Listing list_best_of_rows(const Screen<float>&, std::int64_t, const SelectSettings&);
-template Listing list_best_of_rows(const Screen<double>&, std::int64_t, const SelectSettings&);
+template Listing list_best_of_rows(const Screen<float>&, std::int64_t, const at::Tensor&,
+                                   const SelectSettings&);
+template Listing list_best_of_rows(const Screen<double>&, std::int64_t, const at::Tensor&,
+                                   const SelectSettings&);
 
 }  // namespace regulon::ops::detail

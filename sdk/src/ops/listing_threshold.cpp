@@ -5,6 +5,7 @@
 
 #include "ops/candidates.h"
 #include "ops/listing.h"
+#include "ops/window_kernel.h"
 
 namespace regulon::ops::detail {
 namespace {
@@ -16,17 +17,19 @@ template <typename T>
 struct RowEntries {
   std::vector<std::int32_t> features;
   std::vector<T> values;
-  std::vector<char> near;
+  std::vector<T> near;
 };
 
 template <typename T>
 class ThresholdLister {
  public:
-  ThresholdLister(const Screen<T>& screen, const at::Tensor& thresholds, double window,
+  ThresholdLister(const Screen<T>& screen, const at::Tensor& thresholds, const Selection& selection,
                   const SelectSettings& settings)
       : screen_(screen),
         thresholds_(thresholds.const_data_ptr<T>()),
-        half_(static_cast<T>(window / 2)),
+        window_(selection.window),
+        half_(static_cast<T>(selection.window / 2)),
+        kernel_(selection.kernel),
         settings_(settings),
         rows_(static_cast<std::size_t>(screen.rows())) {
     // What the window lets through is bounded by a score that is lower by its half; two steps cover the
@@ -91,6 +94,10 @@ class ThresholdLister {
     return static_cast<std::int64_t>(rows_[static_cast<std::size_t>(row)].features.size());
   }
 
+  T weight_of(T distance) const {
+    return static_cast<T>(window_kernel(kernel_, static_cast<double>(distance) / window_));
+  }
+
   /// Keeps of a row's candidates those that are above their threshold or near it.
   void keep(std::int64_t row, const RowCandidates<T>& candidates, std::vector<T>& z) {
     z.resize(candidates.features.size());
@@ -100,17 +107,20 @@ class ThresholdLister {
       const std::int32_t feature = candidates.features[i];
       const T score = screen_.score(feature, z[i]);
       const bool active = z[i] > 0 && score > thresholds_[feature];
-      const bool near = half_ > 0 && std::fabs(score - thresholds_[feature]) <= half_;
+      const T distance = score - thresholds_[feature];
+      const bool near = half_ > 0 && std::fabs(distance) <= half_;
       if (!active && !near) continue;
       entries.features.push_back(feature);
       entries.values.push_back(active ? z[i] : T(0));
-      if (half_ > 0) entries.near.push_back(near ? 1 : 0);
+      if (half_ > 0) entries.near.push_back(near ? weight_of(distance) : T(0));
     }
   }
 
   const Screen<T>& screen_;
   const T* thresholds_;
+  double window_;
   T half_;
+  Selection::Kernel kernel_;
   SelectSettings settings_;
   CandidateRules<T> rules_;
   std::vector<T> cuts_;
@@ -120,9 +130,10 @@ class ThresholdLister {
 }  // namespace
 
 template <typename T>
-std::optional<Listing> list_above(const Screen<T>& screen, const at::Tensor& thresholds, double window,
-                                  double densest, const SelectSettings& settings) {
-  ThresholdLister<T> lister(screen, thresholds, window, settings);
+std::optional<Listing> list_above(const Screen<T>& screen, const at::Tensor& thresholds,
+                                  const Selection& selection, double densest,
+                                  const SelectSettings& settings) {
+  ThresholdLister<T> lister(screen, thresholds, selection, settings);
   const std::int64_t first = std::min(kDensityRows, screen.rows());
   lister.find(0, first);
   const double places = static_cast<double>(first) * static_cast<double>(screen.features());
@@ -131,9 +142,9 @@ std::optional<Listing> list_above(const Screen<T>& screen, const at::Tensor& thr
   return lister.listing();
 }
 
-template std::optional<Listing> list_above(const Screen<float>&, const at::Tensor&, double, double,
+template std::optional<Listing> list_above(const Screen<float>&, const at::Tensor&, const Selection&, double,
                                            const SelectSettings&);
-template std::optional<Listing> list_above(const Screen<double>&, const at::Tensor&, double, double,
+template std::optional<Listing> list_above(const Screen<double>&, const at::Tensor&, const Selection&, double,
                                            const SelectSettings&);
 
 }  // namespace regulon::ops::detail

@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "ops/select_stopwatch.h"
 #include "ops/support.h"
 #include "ops/tiles.h"
 
@@ -102,6 +103,11 @@ double Screen<T>::definition_error() const {
 }
 
 template <typename T>
+double Screen<T>::summation_error() const {
+  return gamma_of<T>(static_cast<double>(width_) + 1);
+}
+
+template <typename T>
 void Screen<T>::set_errors(const ProductErrors& errors) {
   const auto count = static_cast<std::size_t>(features_);
   const double underflow = static_cast<double>(width_) * kTiny<T>;
@@ -188,6 +194,7 @@ Screen<T>::RowBounds::RowBounds(const Screen& screen, std::int64_t row)
 template <typename T>
 void Screen<T>::exact(const KernelTable<T>& table, std::int64_t row, const std::int32_t* features,
                       std::int64_t count, T* z) const {
+  const SelectStopwatch watch(operands_.times, &SelectTimes::exact);
   const T* const rows = operands_.rows.template const_data_ptr<T>();
   table.gather_dot(rows + row * width_, operands_.weight.template const_data_ptr<T>(), width_, features,
                    count, z);
@@ -201,8 +208,7 @@ void Screen<T>::exact(const KernelTable<T>& table, std::int64_t row, const std::
 template <typename T>
 FullScreen<T>::FullScreen(Operands operands)
     : Screen<T>(std::move(operands)), transposed_(this->operands().weight.t()) {
-  const auto width = static_cast<double>(this->operands().weight.size(1));
-  const double relative = (gamma_of<T>(width) + this->definition_error()) * (1 + 1e-5);
+  const double relative = (this->summation_error() + this->definition_error()) * (1 + 1e-5);
   ProductErrors errors;
   errors.row[0] = this->row_norms();
   errors.row[1].assign(errors.row[0].size(), 0);

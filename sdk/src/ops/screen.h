@@ -2,6 +2,7 @@
 /// Screening: a quick product that knows how wrong it can be, and the exact values of what passes.
 
 #include <ATen/core/Tensor.h>
+#include <regulon/selection.h>
 
 #include <array>
 #include <cstdint>
@@ -15,11 +16,12 @@ namespace regulon::ops::detail {
 /// What is multiplied and how it is scored, for the features that may be listed. All contiguous, of one
 /// dtype, without gradient; z = rows · weightᵀ + bias and score = (z - shift) * scale.
 struct Operands {
-  at::Tensor rows;    ///< [B, d], center subtracted
-  at::Tensor weight;  ///< [m, d]
-  at::Tensor bias;    ///< [m] or undefined
-  at::Tensor shift;   ///< [m] or undefined
-  at::Tensor scale;   ///< [m] or undefined
+  at::Tensor rows;               ///< [B, d], center subtracted
+  at::Tensor weight;             ///< [m, d]
+  at::Tensor bias;               ///< [m] or undefined
+  at::Tensor shift;              ///< [m] or undefined
+  at::Tensor scale;              ///< [m] or undefined
+  SelectTimes* times = nullptr;  ///< null: nobody measures
 };
 
 /// How far a product may be from the dot product as defined: by row[0] * feature[0] + row[1] * feature[1].
@@ -45,7 +47,8 @@ class Screen {
   std::int64_t width() const { return width_; }        ///< d
   const Operands& operands() const { return operands_; }
 
-  /// Rows [row, row + r) times features [feature, feature + c) into `out` [r, c]. Any thread may call it.
+  /// Rows [row, row + r) times features [feature, feature + c) into `out` [r, c], contiguous; `feature` is a
+  /// multiple of 32. Any thread may call it.
   virtual void product(std::int64_t row, std::int64_t feature, at::Tensor& out) const = 0;
 
   /// Whether the row's products could leave the range of T, so that the bounds say nothing: all of its
@@ -104,6 +107,8 @@ class Screen {
   /// What a subclass adds to its product's own error, times both norms: the rounding of the definition and of
   /// the bounds themselves.
   double definition_error() const;
+  /// The relative error, times both norms, of a sum of d products in T in whatever order.
+  double summation_error() const;
   /// To be called by the subclass, once.
   void set_errors(const ProductErrors& errors);
 
@@ -140,6 +145,20 @@ class FullScreen final : public Screen<T> {
 
  private:
   at::Tensor transposed_;
+};
+
+/// The product of the operands rounded to bfloat16: half the work where the processor multiplies these.
+/// |x·w - x'·w'| <= |x - x'| |w| + |x'| |w - w'|, with norms as they are and not as they might be.
+class HalfScreen final : public Screen<float> {
+ public:
+  HalfScreen(Operands operands, const HalfKernels& kernels);
+  void product(std::int64_t row, std::int64_t feature, at::Tensor& out) const override;
+
+ private:
+  const HalfKernels& kernels_;
+  std::int64_t padded_width_;
+  at::Tensor halves_;  ///< [B, padded width], 16 bits each
+  at::Tensor groups_;  ///< [ceil(m / 32), padded width / 2, 32, 2]
 };
 
 /// `count` numbers and a vector's worth of `filler` behind them; empty for null.

@@ -66,6 +66,12 @@ void check_select_product(const Product& product, const Selection& selection) {
   if (selection.family == Selection::Family::rank && selection.k < 1) {
     fail(kWhere, "cannot use k", "at least 1", fmt::format("{}", selection.k));
   }
+  if (selection.prices.defined()) {
+    check_like(kWhere, "the prices", selection.prices, {n}, product.input);
+    if (n > 0 && !(selection.prices.detach().min().item<double>() > 0)) {
+      fail(kWhere, "cannot use the prices", "numbers above zero", "one that is not");
+    }
+  }
   if (selection.score_shift.defined())
     check_like(kWhere, "the score's shift", selection.score_shift, {n}, product.input);
   if (selection.score_scale.defined()) {

@@ -11,6 +11,7 @@
 #include "codes_pattern.h"
 #include "ops/select_gradient.h"
 #include "ops/tiles.h"
+#include "ops/window_kernel.h"
 
 namespace regulon::ops::detail {
 namespace {
@@ -41,13 +42,13 @@ Codes select_dense(const Product& product, const Selection& selection) {
   const at::Tensor active = (score > thresholds).logical_and_(plain > 0);
   if (selection.window == 0) return Codes::dense(at::where(active, z, 0));
 
-  const at::Tensor near = (score - thresholds).abs_() <= selection.window / 2;
-  const at::Tensor listed = near.logical_or(active);
+  const at::Tensor distance = score - thresholds;
+  const at::Tensor listed = (distance.abs() <= selection.window / 2).logical_or_(active);
   const auto pattern = Pattern::of(listed.to(z.scalar_type()));
   Selected selected{Codes::sparse(z.size(1), pattern->row_offsets(), pattern->feature_ids(),
                                   pattern->gather(at::where(active, plain, 0))),
-                    pattern->gather(near.to(z.scalar_type())), selection.window,
-                    edge_of(selection, thresholds)};
+                    window_kernel(selection.kernel, pattern->gather(distance), selection.window),
+                    selection.window, edge_of(selection, thresholds), selection.window_to_input};
   return with_dense_gradient(selected, z, selection.thresholds);
 }
 

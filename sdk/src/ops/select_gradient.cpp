@@ -3,6 +3,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/gt.h>
+#include <ATen/ops/index_select.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/custom_function.h>
@@ -40,25 +41,36 @@ Codes codes_of(const Selected& selected, const variable_list& outputs) {
   return outputs.size() > 1 ? codes.with_channel("open", outputs[1]) : codes;
 }
 
-/// Gradient to z: only active entries pass it.
-at::Tensor gradient_of_z(const Selected& selected, const at::Tensor& gradient) {
-  if (!gradient.defined()) return at::zeros_like(selected.codes.values());
-  const at::Tensor whole = gradient.contiguous();
-  return selected.near.defined() ? whole * open_of(selected.codes) : whole;
+/// [entries]: what a threshold gets straight through from each entry, with the opposite sign (Rajamanoharan
+/// et al. 2024, "Jumping Ahead"): the kernel K stands for the derivative of the step, so dvalue/dthreshold =
+/// -edge * K / window and dopen/dthreshold = -K / window. Undefined where nothing comes.
+at::Tensor through_window(const Selected& selected, const variable_list& gradients) {
+  at::Tensor through;
+  if (!selected.near.defined()) return through;
+  if (gradients[0].defined()) {
+    through = gradients[0] * selected.edge.index_select(0, selected.codes.feature_ids());
+  }
+  if (gradients[1].defined()) through = through.defined() ? through + gradients[1] : gradients[1];
+  return through.defined() ? through * selected.near / selected.window : through;
 }
 
-/// Straight through (Rajamanoharan et al. 2024, JumpReLU): a box of the window's width stands for the
-/// derivative of the step, so dvalue/dthreshold = -edge / window and dopen/dthreshold = -1 / window inside of
-/// it.
+/// Gradient to z: only active entries pass it, and what the window adds where it reaches z.
+at::Tensor gradient_of_z(const Selected& selected, const variable_list& gradients) {
+  const bool comes = gradients[0].defined();
+  at::Tensor whole = comes ? gradients[0].contiguous() : at::zeros_like(selected.codes.values());
+  if (comes && selected.near.defined()) whole = whole * open_of(selected.codes);
+  if (!selected.to_input) return whole;
+  const at::Tensor through = through_window(selected, gradients);
+  return through.defined() ? whole + through : whole;
+}
+
+/// The sum over the entries of each feature, or of all for a threshold that they share.
 at::Tensor gradient_of_thresholds(const Selected& selected, const variable_list& gradients,
                                   std::int64_t length) {
   const Codes& codes = selected.codes;
-  at::Tensor sum = at::zeros({codes.features()}, codes.values().options());
-  if (selected.near.defined()) {
-    if (gradients[0].defined()) sum -= total_by_feature(codes, gradients[0] * selected.near) * selected.edge;
-    if (gradients[1].defined()) sum -= total_by_feature(codes, gradients[1] * selected.near);
-    sum /= selected.window;
-  }
+  const at::Tensor through = through_window(selected, gradients);
+  const at::Tensor sum = through.defined() ? total_by_feature(codes, through).neg_()
+                                           : at::zeros({codes.features()}, codes.values().options());
   return length == codes.features() ? sum : at::full({1}, total(sum), sum.options());
 }
 
@@ -83,7 +95,7 @@ struct Select final : torch::autograd::Function<Select> {
     const variable_list saved = context->get_saved_variables();
     const auto selected = carried<Selected>(context->saved_data.at("selected"));
     const Codes& codes = selected.codes;
-    const at::Tensor gradient = gradient_of_z(selected, gradients[0]);
+    const at::Tensor gradient = gradient_of_z(selected, gradients);
     variable_list result(7);
     if (context->needs_input_grad(0)) {
       result[0] = sum_rows(codes.row_offsets(), codes.feature_ids(), gradient, saved[1]);
@@ -117,7 +129,7 @@ struct SelectDense final : torch::autograd::Function<SelectDense> {
     const auto selected = carried<Selected>(context->saved_data.at("selected"));
     variable_list result(3);
     if (context->needs_input_grad(0)) {
-      result[0] = selected.codes.with_values(gradient_of_z(selected, gradients[0])).to_dense();
+      result[0] = selected.codes.with_values(gradient_of_z(selected, gradients)).to_dense();
     }
     const std::int64_t thresholds = context->saved_data.at("thresholds").toInt();
     if (thresholds > 0) result[1] = gradient_of_thresholds(selected, gradients, thresholds);

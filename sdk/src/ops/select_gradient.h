@@ -9,9 +9,10 @@ namespace regulon::ops::detail {
 /// Entries as the forward found them.
 struct Selected {
   Codes codes;        ///< over all n features, without gradient
-  at::Tensor near;    ///< [entries] of 0 and 1: score within the window; undefined without one
+  at::Tensor near;    ///< [entries]: the kernel at the score, 0 outside of the window; undefined without one
   double window = 0;  ///< width of the straight-through kernel
   at::Tensor edge;    ///< [n]: z at the threshold, what a code jumps by there; undefined without a window
+  bool to_input = false;  ///< the straight-through gradient also reaches z
 };
 
 /// [n] thresholds of the selection: zeros if it has none.

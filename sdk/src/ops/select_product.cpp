@@ -6,13 +6,16 @@
 #include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
 
+#include <memory>
 #include <optional>
+#include <type_traits>
 #include <utility>
 
 #include "ops/listing.h"
 #include "ops/select_check.h"
 #include "ops/select_dense.h"
 #include "ops/select_gradient.h"
+#include "ops/select_stopwatch.h"
 #include "ops/support.h"
 
 namespace regulon::ops {
@@ -31,19 +34,38 @@ at::Tensor centered(const Product& product) {
   return product.center.defined() ? at::sub(input, product.center.detach()) : input;
 }
 
+/// The quickest screen that the selection allows.
+template <typename T>
+std::unique_ptr<Screen<T>> make_screen(const Operands& operands, Selection::Precision precision) {
+  if constexpr (std::is_same_v<T, float>) {
+    const HalfKernels& half = half_kernels().front();
+    const bool pays = half.fast && operands.rows.size(0) >= kHalfRows && operands.rows.size(1) >= kHalfWidth;
+    if (precision == Selection::Precision::bfloat16 ||
+        (precision == Selection::Precision::automatic && pays)) {
+      return std::make_unique<HalfScreen>(operands, half);
+    }
+  }
+  return std::make_unique<FullScreen<T>>(operands);
+}
+
 /// The listing over the chosen features, or nothing where the batch is too dense to be listed.
 template <typename T>
 std::optional<Listing> list(const Operands& operands, const Selection& selection,
                             const at::Tensor& thresholds, const SelectSettings& settings) {
-  const FullScreen<T> screen(operands);
+  const std::unique_ptr<Screen<T>> held = [&] {
+    const SelectStopwatch watch(selection.times, &SelectTimes::product);
+    return make_screen<T>(operands, selection.precision);
+  }();
+  const Screen<T>& screen = *held;
   if (selection.family == Selection::Family::rank) {
     const bool by_row = selection.scope == Selection::Scope::row;
-    return by_row ? list_best_of_rows(screen, selection.k, settings)
-                  : list_best_of_batch(screen, selection.k, settings);
+    const at::Tensor prices = chosen(selection.prices, selection.only);
+    return by_row ? list_best_of_rows(screen, selection.k, prices, settings)
+                  : list_best_of_batch(screen, selection.k, prices, settings);
   }
   const bool may_be_dense = !selection.only.defined() && !screen.any_wild();
-  return list_above(screen, chosen(thresholds, selection.only), selection.window,
-                    may_be_dense ? kDenseAbove : 1.0, settings);
+  return list_above(screen, chosen(thresholds, selection.only), selection, may_be_dense ? kDenseAbove : 1.0,
+                    settings);
 }
 
 /// Ids among the chosen features become ids among all.
@@ -75,7 +97,7 @@ Codes select_product(const Product& product, const Selection& selection, const S
     const c10::NoGradGuard no_gradient;
     operands = {centered(product), chosen(product.weight, selection.only),
                 chosen(product.bias, selection.only), chosen(selection.score_shift, selection.only),
-                chosen(selection.score_scale, selection.only)};
+                chosen(selection.score_scale, selection.only), selection.times};
     thresholds = by_threshold ? full_thresholds(selection, operands.rows, n) : at::Tensor();
     if (operands.rows.size(0) == 0 || operands.weight.size(0) == 0) {
       listing = empty_listing(operands.rows, window);
@@ -88,7 +110,8 @@ Codes select_product(const Product& product, const Selection& selection, const S
   if (!listing) return select_dense(product, selection);
   rename_features(selection.only, listing->feature_ids);
   Selected selected{Codes::sparse(n, listing->row_offsets, listing->feature_ids, listing->values),
-                    listing->near, window, window > 0 ? edge_of(selection, thresholds) : at::Tensor()};
+                    listing->near, window, window > 0 ? edge_of(selection, thresholds) : at::Tensor(),
+                    selection.window_to_input};
   return with_gradient(selected, product, operands.rows, by_threshold ? selection.thresholds : at::Tensor());
 }
 

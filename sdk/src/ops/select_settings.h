@@ -5,6 +5,10 @@
 
 namespace regulon::ops::detail {
 
+/// Smallest number of rows and of elements of each at which packing the features pays.
+inline constexpr std::int64_t kHalfRows = 64;
+inline constexpr std::int64_t kHalfWidth = 64;
+
 struct SelectSettings {
   std::int64_t block_rows = 512;  ///< rows that one thread screens at a time, at most
   std::int64_t tile_features =

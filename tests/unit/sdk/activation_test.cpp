@@ -1,3 +1,5 @@
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 #include <gtest/gtest.h>
 #include <regulon/activation.h>
 
@@ -29,9 +31,10 @@ struct Prepared {
     preparation.dictionary_weight = weight;
     activation->prepare(preparation);
   }
-  Selection selection(bool training) const {
-    return activation->selection({0, training, at::ones({kFeatures}, at::kDouble),
-                                  Dictionary(weight, at::zeros({2}, at::kDouble), 0, false)});
+  Selection selection(bool training) const { return priced(training, at::ones({kFeatures}, at::kDouble)); }
+  Selection priced(bool training, const at::Tensor& costs) const {
+    return activation->selection(
+        {0, training, costs, Dictionary(weight, at::zeros({2}, at::kDouble), 0, false)});
   }
   at::Tensor weight = at::tensor({3.0, 4.0, 0.0, 2.0, 1.0, 0.0}, at::kDouble).view({kFeatures, 2});
   Preparation preparation;
@@ -56,6 +59,16 @@ TEST(Relu, KeepsWhatIsAboveZero) {
   EXPECT_EQ(selection.window, 0.0);
 }
 
+TEST(Relu, MayHaveAThresholdThatDoesNotLearn) {
+  const Selection selection = Prepared("relu", {{"threshold", 0.5}}).selection(true);
+  EXPECT_EQ(selection.thresholds.item<double>(), 0.5);
+  EXPECT_FALSE(selection.thresholds.requires_grad());
+  EXPECT_EQ(selection.window, 0.0);
+  const ParamSpec threshold = descriptor_of("relu").params.at(0);
+  EXPECT_TRUE(threshold.schedulable);
+  EXPECT_NE(violation(threshold, -0.1), "");
+}
+
 TEST(TopK, RanksWithinTheRow) {
   for (const bool training : {true, false}) {
     const Selection selection = Prepared("topk", {{"k", std::int64_t{5}}}).selection(training);
@@ -69,6 +82,58 @@ TEST(TopK, RanksWithinTheRow) {
 TEST(TopK, MayRankByTheDecodersNorm) {
   const Selection selection = Prepared("topk", {{"rescale_by_decoder_norm", true}}).selection(true);
   EXPECT_TRUE(at::allclose(selection.score_scale, at::tensor({5.0, 2.0, 1.0}, at::kDouble)));
+}
+
+const at::Tensor& costs() {
+  static const at::Tensor kCosts = at::tensor({0.5, 1.0, 1.5}, at::kDouble);
+  return kCosts;
+}
+
+TEST(TopK, MaySubtractTheCost) {
+  for (const char* name : {"topk", "batch_topk"}) {
+    const Prepared prepared(name, {{"cost_in_selection", "subtract"}, {"cost_weight", 0.25}});
+    EXPECT_EQ(prepared.activation->needs(), std::vector<std::string>{"costs"});
+    for (const bool training : {true, false}) {
+      const Selection selection = prepared.priced(training, costs());
+      EXPECT_TRUE(at::allclose(selection.score_shift, costs() * 0.25)) << name;
+      EXPECT_FALSE(selection.score_scale.defined());
+      EXPECT_FALSE(selection.prices.defined());
+    }
+  }
+  EXPECT_TRUE(Prepared("topk").activation->needs().empty());
+}
+
+TEST(TopK, MayDivideByTheCostUnderABudget) {
+  for (const char* name : {"topk", "batch_topk"}) {
+    const Prepared prepared(name, {{"cost_in_selection", "divide"}, {"k", std::int64_t{2}}});
+    EXPECT_EQ(prepared.activation->needs(), std::vector<std::string>{"costs"});
+    const Selection selection = prepared.priced(true, costs() * 3);  // a common factor changes nothing
+    EXPECT_TRUE(at::allclose(selection.score_scale, costs().reciprocal())) << name;
+    EXPECT_TRUE(at::allclose(selection.prices, costs())) << name;
+    EXPECT_EQ(selection.k, 2);
+    EXPECT_FALSE(selection.score_shift.defined());
+  }
+  // What costs nothing, or all but nothing, is not taken without end.
+  const Prepared prepared("topk", {{"cost_in_selection", "divide"}});
+  const Selection cheap = prepared.priced(true, at::tensor({0.0, 1.0, 2.0}, at::kDouble));
+  EXPECT_TRUE(at::allclose(cheap.prices, at::tensor({0.1, 1.0, 2.0}, at::kDouble)));
+  const Selection free = prepared.priced(true, at::zeros({kFeatures}, at::kDouble));
+  EXPECT_TRUE(at::allclose(free.prices, at::ones({kFeatures}, at::kDouble)));
+}
+
+TEST(TopK, DecoderNormsAndCostsCombine) {
+  const at::Tensor norms = at::tensor({5.0, 2.0, 1.0}, at::kDouble);
+  const at::Tensor z = at::tensor({0.3, 0.7, 1.9}, at::kDouble);
+  const auto score = [&](const char* mode) {
+    const Selection selection =
+        Prepared("topk",
+                 {{"cost_in_selection", mode}, {"cost_weight", 0.25}, {"rescale_by_decoder_norm", true}})
+            .priced(true, costs());
+    const at::Tensor shifted = selection.score_shift.defined() ? z - selection.score_shift : z;
+    return shifted * selection.score_scale;
+  };
+  EXPECT_TRUE(at::allclose(score("subtract"), z * norms - 0.25 * costs()));
+  EXPECT_TRUE(at::allclose(score("divide"), z * norms / costs()));
 }
 
 TEST(TopK, DeclaresK) {
@@ -96,7 +161,7 @@ TEST(BatchTopK, LearnsTheSmallestKeptValue) {
   const at::Tensor offsets = at::tensor({0, 2, 3}, at::kLong);
   const at::Tensor ids = at::tensor({0, 2, 1}, at::kInt);
   const auto observe = [&](std::vector<double> values) {
-    prepared.activation->observe(Codes::sparse(kFeatures, offsets, ids, at::tensor(values, at::kDouble)));
+    prepared.activation->observe(Codes::sparse(kFeatures, offsets, ids, at::tensor(values, at::kDouble)), {});
   };
   observe({0.8, 2.0, 3.0});
   EXPECT_DOUBLE_EQ(threshold(), 0.8);  // the first one is taken whole
@@ -105,28 +170,45 @@ TEST(BatchTopK, LearnsTheSmallestKeptValue) {
   observe({1.6, 0.0, 3.0});  // a zero is not a value that was kept
   EXPECT_DOUBLE_EQ(threshold(), 0.75 * 0.7 + 0.25 * 1.6);
   EXPECT_DOUBLE_EQ(prepared.activation->report().at("threshold"), threshold());
-  ASSERT_EQ(prepared.preparation.states().size(), 1U);
+  ASSERT_EQ(prepared.preparation.states().size(), 2U);
   EXPECT_DOUBLE_EQ(prepared.preparation.states()[0].tensor.item<double>(), threshold());
   EXPECT_EQ(fence_violation(prepared.preparation.states()[0]), "");
+}
+
+/// At inference the threshold is held against scores: so what it learns is the smallest score, which may be
+/// below zero.
+TEST(BatchTopK, LearnsTheSmallestScore) {
+  Prepared prepared("batch_topk", {{"decay", 0.75}, {"cost_in_selection", "subtract"}, {"cost_weight", 1.0}});
+  const at::Tensor offsets = at::tensor({0, 2, 3}, at::kLong);
+  const at::Tensor ids = at::tensor({0, 2, 1}, at::kInt);
+  const Selection selection = prepared.priced(true, costs());
+  const auto observe = [&](std::vector<double> values) {
+    prepared.activation->observe(Codes::sparse(kFeatures, offsets, ids, at::tensor(values, at::kDouble)),
+                                 selection);
+    return prepared.priced(false, costs()).thresholds.item<double>();
+  };
+  EXPECT_DOUBLE_EQ(observe({0.8, 1.1, 3.0}), 1.1 - 1.5);  // of 0.3, -0.4 and 2
+  EXPECT_DOUBLE_EQ(observe({0.6, 2.0, 3.0}), 0.75 * -0.4 + 0.25 * 0.1);
 }
 
 TEST(BatchTopK, ReadsDenseCodesAndSitsOutEmptyOnes) {
   Prepared prepared("batch_topk", {{"decay", 0.5}});
   const auto threshold = [&] { return prepared.selection(false).thresholds.item<double>(); };
   prepared.activation->observe(
-      Codes::dense(at::tensor({0.0, 0.5, 0.0, 2.0, 0.0, 0.0}, at::kDouble).view({2, 3})));
+      Codes::dense(at::tensor({0.0, 0.5, 0.0, 2.0, 0.0, 0.0}, at::kDouble).view({2, 3})), {});
   EXPECT_DOUBLE_EQ(threshold(), 0.5);
-  prepared.activation->observe(Codes::dense(at::zeros({2, 3}, at::kDouble)));
+  prepared.activation->observe(Codes::dense(at::zeros({2, 3}, at::kDouble)), {});
   EXPECT_DOUBLE_EQ(threshold(), 0.5);
   prepared.activation->observe(Codes::sparse(kFeatures, at::zeros({3}, at::kLong), at::zeros({0}, at::kInt),
-                                             at::zeros({0}, at::kDouble)));
+                                             at::zeros({0}, at::kDouble)),
+                               {});
   EXPECT_DOUBLE_EQ(threshold(), 0.5);
 }
 
 TEST(BatchTopK, ObservesWithoutTouchingGradients) {
   Prepared prepared("batch_topk");
   const testing::ToyStep toy;
-  prepared.activation->observe(toy.view().codes());
+  prepared.activation->observe(toy.view().codes(), {});
   EXPECT_FALSE(prepared.selection(false).thresholds.requires_grad());
   EXPECT_DOUBLE_EQ(prepared.selection(false).thresholds.item<double>(),
                    toy.values.detach().min().item<double>());
@@ -146,6 +228,47 @@ TEST(JumpRelu, LearnsAThresholdPerFeature) {
   EXPECT_EQ(prepared.activation->provides(), std::vector<std::string>{"codes.open"});
   selection.thresholds.sum().backward();  // d exp(u) / du = theta
   EXPECT_TRUE(at::allclose(learnt.grad(), at::full({kFeatures}, 0.25, at::kDouble)));
+}
+
+TEST(JumpRelu, MayLearnThetaItselfAndKeepsItAboveZero) {
+  Prepared prepared("jumprelu", {{"threshold", 0.25}, {"learn", "linear"}});
+  ASSERT_EQ(prepared.preparation.parameters().size(), 1U);
+  EXPECT_EQ(prepared.preparation.parameters()[0].name, "threshold");
+  const at::Tensor learnt = prepared.preparation.parameters()[0].tensor;
+  EXPECT_TRUE(prepared.selection(true).thresholds.is_same(learnt));
+  const at::NoGradGuard no_grad;
+  learnt[1].fill_(-0.5);
+  prepared.activation->observe(Codes::dense(at::zeros({2, 3}, at::kDouble)), prepared.selection(true));
+  EXPECT_TRUE(at::allclose(learnt.detach(), at::tensor({0.25, 0.0, 0.25}, at::kDouble)));
+}
+
+TEST(JumpRelu, TakesItsKernelByName) {
+  const std::vector<std::string> names = {"box", "triangle", "epanechnikov", "quartic", "cosine", "gaussian"};
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const Selection selection = Prepared("jumprelu", {{"kernel", names[i]}}).selection(true);
+    EXPECT_EQ(selection.kernel, static_cast<Selection::Kernel>(i)) << names[i];
+    EXPECT_FALSE(selection.window_to_input);
+  }
+  EXPECT_TRUE(Prepared("jumprelu", {{"gradient_to_input", true}}).selection(true).window_to_input);
+}
+
+TEST(JumpRelu, SetsThetaFromASample) {
+  for (const char* learn : {"log", "linear"}) {
+    Prepared prepared("jumprelu", {{"threshold_l0", std::int64_t{2}}, {"learn", learn}});
+    const at::Tensor z = at::tensor({0.5, 0.3, 0.9, 0.7, -0.2, 0.1}, at::kDouble).view({2, 3});
+    const at::NoGradGuard no_grad;
+    prepared.activation->start([&](const Selection& selection) {
+      EXPECT_EQ(selection.scope, Selection::Scope::batch);
+      EXPECT_EQ(selection.k, 2);
+      return Codes::dense(at::where(z >= 0.3, z, 0));  // the 2 * 2 largest
+    });
+    EXPECT_TRUE(at::allclose(prepared.selection(true).thresholds, at::full({kFeatures}, 0.3, at::kDouble)));
+    // Where nothing fires on the sample, theta stays.
+    prepared.activation->start([&](const Selection&) {
+      return Codes::dense(at::zeros({2, 3}, at::kDouble));
+    });
+    EXPECT_TRUE(at::allclose(prepared.selection(true).thresholds, at::full({kFeatures}, 0.3, at::kDouble)));
+  }
 }
 
 }  // namespace

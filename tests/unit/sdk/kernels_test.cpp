@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <array>
+#include <bit>
 #include <limits>
 #include <vector>
 
@@ -147,6 +149,60 @@ TYPED_TEST(Kernels, PenaltiesAreTheSameOnEveryInstructionSet) {
       EXPECT_EQ(sums.back(), sums.front()) << table.name;
       EXPECT_NEAR(sums.back(), expected, 1e-4);
       EXPECT_TRUE(at::equal(changed, derivative)) << table.name;
+    }
+  }
+}
+
+/// A matrix as halve() makes it: rows of an even length, 16 bits each.
+std::vector<std::uint16_t> halves_of(const HalfKernels& kernels, const at::Tensor& matrix,
+                                     std::int64_t padded) {
+  std::vector<std::uint16_t> halves(static_cast<std::size_t>(matrix.size(0) * padded));
+  for (std::int64_t row = 0; row < matrix.size(0); ++row) {
+    kernels.halve(matrix.data_ptr<float>() + row * matrix.size(1), matrix.size(1),
+                  halves.data() + row * padded);
+  }
+  return halves;
+}
+
+TEST(HalfKernels, RoundAsLibTorchDoes) {
+  at::manual_seed(31);
+  const at::Tensor row = at::cat({at::randn({45}), at::randn({40}) * 1e30, at::randn({10}) * 1e-39,
+                                  at::tensor({1.00390625F, 1.01171875F, 0.0F, -0.0F, 1.0F})});
+  const at::Tensor rounded = row.to(at::kBFloat16).to(at::kFloat);
+  for (const HalfKernels& kernels : half_kernels()) {
+    std::vector<std::uint16_t> halves(100);
+    const HalfRow sums = kernels.halve(row.data_ptr<float>(), 100, halves.data());
+    for (std::size_t i = 0; i < halves.size(); ++i) {
+      EXPECT_EQ(std::bit_cast<float>(static_cast<std::uint32_t>(halves[i]) << 16),
+                rounded.data_ptr<float>()[i]);
+    }
+    const at::Tensor wide = rounded.to(at::kDouble);
+    EXPECT_NEAR(sums.square / wide.square().sum().item<double>(), 1, 1e-12);
+    EXPECT_NEAR(sums.residual_square / (row.to(at::kDouble) - wide).square().sum().item<double>(), 1, 1e-12);
+  }
+}
+
+TEST(HalfKernels, ProductsAreThoseOfTheRoundedNumbers) {
+  at::manual_seed(32);
+  for (const auto& [rows, features, d] : {std::array{1, 1, 2}, {29, 70, 34}, {12, 64, 128}, {3, 33, 10}}) {
+    const at::Tensor a = at::randn({rows, d});
+    const at::Tensor b = at::randn({features, d});
+    const at::Tensor expected =
+        a.to(at::kBFloat16).to(at::kDouble).mm(b.to(at::kBFloat16).to(at::kDouble).t());
+    for (const HalfKernels& kernels : half_kernels()) {
+      const std::vector<std::uint16_t> left = halves_of(kernels, a, d);
+      const std::vector<std::uint16_t> right = halves_of(kernels, b, d);
+      const std::int64_t groups = (features + 31) / 32;
+      std::vector<std::uint16_t> packed(static_cast<std::size_t>(groups * 32 * d));
+      for (std::int64_t feature = 0; feature < features; ++feature) {
+        for (std::int64_t i = 0; i < d; ++i) {
+          const std::int64_t place = feature / 32 * 32 * d + i / 2 * 64 + feature % 32 * 2 + i % 2;
+          packed[static_cast<std::size_t>(place)] = right[static_cast<std::size_t>(feature * d + i)];
+        }
+      }
+      const at::Tensor out = at::full({rows, features}, 77.0F);
+      kernels.product(left.data(), rows, d, packed.data(), features, out.data_ptr<float>());
+      EXPECT_TRUE(at::allclose(out.to(at::kDouble), expected, 1e-5, 1e-4));
     }
   }
 }

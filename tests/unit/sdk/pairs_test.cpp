@@ -171,8 +171,10 @@ TEST(PairCosinesTest, ValuesAndGradients) {
   const at::Tensor row = at::tensor({0, 0, 1, 4, 4, 2, 3}, at::kLong);
   const at::Tensor other = at::tensor({1, 4, 0, 3, 3, 2, 4}, at::kLong);
   const at::Tensor weights = at::randn({7}, at::kDouble);
-  const at::Tensor rows = test::random_units(6, 5);
-  const at::Tensor expected = (rows.index_select(0, row) * rows.index_select(0, other)).sum(1);
+  const at::Tensor rows = at::randn({6, 5}, at::kDouble) * 3;
+  rows[5].zero_();
+  const at::Tensor units = rows / rows.norm(2, 1, true).clamp_min(1e-300);
+  const at::Tensor expected = (units.index_select(0, row) * units.index_select(0, other)).sum(1);
   EXPECT_TRUE(at::allclose(ops::pair_cosines(rows, row, other), expected, 1e-12, 1e-14));
   test::expect_gradients(
       [&](const test::TensorList& in) { return (ops::pair_cosines(in[0], row, other) * weights).sum(); },

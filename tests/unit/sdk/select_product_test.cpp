@@ -46,17 +46,24 @@ bool prefers_dense(const Codes& codes, const Selection& selection) {
   return static_cast<double>(codes.entries()) > ops::kDenseAbove * places;
 }
 
-/// The sparse codes are the reference's to the last bit, whatever the settings and the number of threads.
-void expect_reference(const Product& product, const Selection& selection) {
+void expect_codes(const Codes& codes, const Selection& selection, const test::Listed& expected) {
+  if (codes.is_sparse() && !prefers_dense(codes, selection)) {
+    test::expect_listed(codes, expected);
+  } else {
+    EXPECT_TRUE(at::allclose(codes.to_dense(), expected.values, 1e-4, 1e-5));
+  }
+}
+
+/// The sparse codes are the reference's to the last bit, whatever the settings, the number of threads and the
+/// precision of the screen.
+void expect_reference(const Product& product, Selection selection) {
   const test::Listed expected = test::reference(product, selection);
   for (const int threads : {1, 2}) {
     const test::Threads limit(threads);
     for (const SelectSettings& how : settings()) {
-      const Codes codes = ops::detail::select_product(product, selection, how);
-      if (codes.is_sparse() && !prefers_dense(codes, selection)) {
-        test::expect_listed(codes, expected);
-      } else {
-        EXPECT_TRUE(at::allclose(codes.to_dense(), expected.values, 1e-4, 1e-5));
+      for (const auto precision : {Selection::Precision::float32, Selection::Precision::bfloat16}) {
+        selection.precision = precision;
+        expect_codes(ops::detail::select_product(product, selection, how), selection, expected);
       }
     }
   }
