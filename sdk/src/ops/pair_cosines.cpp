@@ -1,8 +1,12 @@
+#include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/zeros.h>
 #include <fmt/format.h>
 #include <regulon/ops.h>
 #include <torch/csrc/autograd/custom_function.h>
+
+#include <cmath>
 
 #include "codes_pattern.h"
 #include "kernel_table.h"
@@ -31,50 +35,106 @@ void check_ids(const std::string& name, const at::Tensor& ids, std::int64_t pair
                fmt::format("{} to {}", least, most));
 }
 
+/// 1 / |row| of every row, or 0 for a row of zeros; [n].
+template <typename T>
+at::Tensor inverse_norms(const at::Tensor& rows) {
+  const std::int64_t d = rows.size(1);
+  const T* const data = rows.const_data_ptr<T>();
+  at::Tensor inverses = at::empty({rows.size(0)}, rows.options());
+  T* const to = inverses.mutable_data_ptr<T>();
+  at::parallel_for(0, rows.size(0), grain_for(d), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t row = begin; row < end; ++row) {
+      const std::int32_t itself = 0;
+      T square = 0;
+      best_kernels<T>().gather_dot(data + row * d, data + row * d, d, &itself, 1, &square);
+      to[row] = square > 0 ? T(1) / std::sqrt(square) : T(0);
+    }
+  });
+  return inverses;
+}
+
+/// cos of the pairs, whose left rows come in runs.
+template <typename T>
+at::Tensor cosines(const at::Tensor& rows, const at::Tensor& inverses, const at::Tensor& row,
+                   const at::Tensor& other) {
+  at::Tensor out = at::empty({row.size(0)}, rows.options());
+  const T* const data = rows.const_data_ptr<T>();
+  const T* const inverse = inverses.const_data_ptr<T>();
+  const std::int64_t d = rows.size(1);
+  const std::int32_t* const left = row.const_data_ptr<std::int32_t>();
+  const std::int32_t* const right = other.const_data_ptr<std::int32_t>();
+  T* const to = out.mutable_data_ptr<T>();
+  at::parallel_for(0, row.size(0), grain_for(d), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t p = begin; p < end;) {
+      std::int64_t last = p + 1;
+      while (last < end && left[last] == left[p]) ++last;
+      best_kernels<T>().gather_dot(data + left[p] * d, data, d, right + p, last - p, to + p);
+      for (; p < last; ++p) to[p] *= inverse[left[p]] * inverse[right[p]];
+    }
+  });
+  return out;
+}
+
+/// How strongly each row is pulled: by each of its pairs towards the other row, and by all of them together
+/// back along itself, so that its length does not change. d cos / d w_i = (u_j - cos u_i) / |w_i|.
+template <typename T>
+at::Tensor pulls(const at::Tensor& gradient, const at::Tensor& cosine, const at::Tensor& inverses,
+                 const at::Tensor& row, const at::Tensor& other) {
+  const std::int64_t pairs = row.size(0);
+  const std::int64_t n = inverses.size(0);
+  at::Tensor weights = at::zeros({2 * pairs + n}, inverses.options());
+  T* const weight = weights.mutable_data_ptr<T>();
+  T* const along = weight + 2 * pairs;
+  const T* const g = gradient.const_data_ptr<T>();
+  const T* const cos = cosine.const_data_ptr<T>();
+  const T* const inverse = inverses.const_data_ptr<T>();
+  const std::int32_t* const left = row.const_data_ptr<std::int32_t>();
+  const std::int32_t* const right = other.const_data_ptr<std::int32_t>();
+  for (std::int64_t p = 0; p < pairs; ++p) {
+    weight[p] = weight[pairs + p] = g[p] * inverse[left[p]] * inverse[right[p]];
+    along[left[p]] -= g[p] * cos[p];
+    along[right[p]] -= g[p] * cos[p];
+  }
+  for (std::int64_t i = 0; i < n; ++i) along[i] *= inverse[i] * inverse[i];
+  return weights;
+}
+
 struct PairCosines final : torch::autograd::Function<PairCosines> {
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& unit_rows, const at::Tensor& row,
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& given, const at::Tensor& row,
                             const at::Tensor& other) {
-    const at::Tensor rows = unit_rows.contiguous();
-    context->save_for_backward({rows, row, other});
-    at::Tensor out = at::empty({row.size(0)}, rows.options());
-    detail::by_dtype(rows, [&](auto zero) {
-      using T = decltype(zero);
-      const T* const data = rows.const_data_ptr<T>();
-      const std::int64_t d = rows.size(1);
-      const std::int32_t* const left = row.const_data_ptr<std::int32_t>();
-      const std::int32_t* const right = other.const_data_ptr<std::int32_t>();
-      T* const to = out.mutable_data_ptr<T>();
-      at::parallel_for(0, row.size(0), grain_for(d), [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t p = begin; p < end;) {
-          std::int64_t last = p + 1;
-          while (last < end && left[last] == left[p]) ++last;
-          best_kernels<T>().gather_dot(data + left[p] * d, data, d, right + p, last - p, to + p);
-          p = last;
-        }
-      });
+    const at::Tensor rows = given.contiguous();
+    return detail::by_dtype(rows, [&](auto zero) {
+      const at::Tensor inverses = inverse_norms<decltype(zero)>(rows);
+      const at::Tensor found = cosines<decltype(zero)>(rows, inverses, row, other);
+      context->save_for_backward({rows, row, other, inverses, found});
+      return found;
     });
-    return out;
   }
 
-  /// Each pair pulls at both of its rows: sorted by the row that is pulled, each row is summed by one thread.
+  /// Sorted by the row that is pulled, each row is summed by one thread.
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
     detail::refuse_double_backward(kWhere);
     const variable_list saved = context->get_saved_variables();
-    const at::Tensor pulled = at::cat({saved[1], saved[2]});
-    const at::Tensor towards = at::cat({saved[2], saved[1]});
-    const FeatureOrder order = sort_by_feature(saved[0].size(0), pulled, towards);
-    const at::Tensor weights = detail::permuted(at::cat({gradients[0], gradients[0]}), order.entries);
-    return {detail::sum_rows(order.offsets, order.rows, weights, saved[0]), {}, {}};
+    const at::Tensor& rows = saved[0];
+    const at::Tensor weights = detail::by_dtype(rows, [&](auto zero) {
+      return pulls<decltype(zero)>(gradients[0].contiguous(), saved[4], saved[3], saved[1], saved[2]);
+    });
+    const at::Tensor itself = at::arange(rows.size(0), saved[1].options());
+    const at::Tensor pulled = at::cat({saved[1], saved[2], itself});
+    const at::Tensor towards = at::cat({saved[2], saved[1], itself});
+    const FeatureOrder order = sort_by_feature(rows.size(0), pulled, towards);
+    return {
+        detail::sum_rows(order.offsets, order.rows, detail::permuted(weights, order.entries), rows), {}, {}};
   }
 };
 
 }  // namespace
 
-at::Tensor pair_cosines(const at::Tensor& unit_rows, const at::Tensor& row, const at::Tensor& other) {
-  detail::check_floating(kWhere, "unit_rows", unit_rows, 2);
-  check_ids("row", row, row.defined() ? row.numel() : 0, unit_rows.size(0));
-  check_ids("other", other, row.numel(), unit_rows.size(0));
-  return PairCosines::apply(unit_rows, row.to(at::kInt).contiguous(), other.to(at::kInt).contiguous());
+at::Tensor pair_cosines(const at::Tensor& rows, const at::Tensor& row, const at::Tensor& other) {
+  detail::check_floating(kWhere, "rows", rows, 2);
+  check_ids("row", row, row.defined() ? row.numel() : 0, rows.size(0));
+  check_ids("other", other, row.numel(), rows.size(0));
+  return PairCosines::apply(rows, row.to(at::kInt).contiguous(), other.to(at::kInt).contiguous());
 }
 
 }  // namespace regulon::ops
