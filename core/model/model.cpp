@@ -1,12 +1,31 @@
 #include "core/model/model.h"
+#include "core/model/geometric_median.h"
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/linalg_vector_norm.h>
+#include <ATen/ops/ones.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
 
+#include <utility>
+
 namespace regulon::core {
+
+namespace {
+
+Selection::Precision precision_named(const std::string& word) {
+  if (word == "float32") return Selection::Precision::float32;
+  return word == "bfloat16" ? Selection::Precision::bfloat16 : Selection::Precision::automatic;
+}
+
+at::Tensor initial_bias(const std::string& how, const at::Tensor& sample) {
+  if (how == "mean") return sample.mean(0).clone();
+  if (how == "geometric_median") return geometric_median(sample);
+  return at::zeros({sample.size(1)}, at::kFloat);
+}
+
+}  // namespace
 
 Model::Model(const Config& config, const PluginHost& host, std::int64_t width)
     : encoder_choice_(config.encoder),
@@ -17,13 +36,14 @@ Model::Model(const Config& config, const PluginHost& host, std::int64_t width)
                   host.origin(*config.activation.descriptor)),
       features_(config.model.features),
       width_(width),
-      batch_rows_(config.data.batch) {}
+      batch_rows_(config.data.batch),
+      precision_(precision_named(config.run.precision)) {}
 
 void Model::initialise(const at::Tensor& sample, std::uint64_t seed) {
   const at::Tensor rows =
       at::randn({features_, width_}, named_generator(seed, "dictionary"), at::TensorOptions(at::kFloat));
   weight_ = rows / at::linalg_vector_norm(rows, 2, at::IntArrayRef({1}), true);
-  bias_ = section_.bias_init == "mean" ? sample.mean(0).clone() : at::zeros({width_}, at::kFloat);
+  bias_ = initial_bias(section_.bias_init, sample);
 
   Preparation outline;
   outline.features = features_;
@@ -36,10 +56,21 @@ void Model::initialise(const at::Tensor& sample, std::uint64_t seed) {
   encoder_.prepare(outline);
   outline.generator = named_generator(seed, "activation");
   activation_.prepare(outline);
+  start_activation(sample, seed);
 
   weight_.set_requires_grad(true);
   bias_.set_requires_grad(section_.learn_bias);
   register_parameters();
+}
+
+void Model::start_activation(const at::Tensor& sample, std::uint64_t seed) {
+  const at::NoGradGuard no_grad;
+  EncodeRequest request;
+  request.costs = at::ones({features_}, at::kFloat);
+  request.seed = seed;
+  static_cast<Activation&>(activation_.object()).start([&](const Selection& selection) {
+    return encode_with(selection, sample, dictionary(), request);
+  });
 }
 
 void Model::register_parameters() {
@@ -64,15 +95,22 @@ void Model::update_schedules(std::int64_t step) {
 
 Codes Model::encode(const at::Tensor& batch, const Dictionary& dictionary, const EncodeRequest& request) {
   const ActivationView view{request.step, request.training, request.costs, dictionary.detach()};
-  const Selection selection = static_cast<Activation&>(activation_.object()).selection(view);
+  Selection selection = static_cast<Activation&>(activation_.object()).selection(view);
+  selection.times = times_;
+  if (request.training) {
+    last_selection_ = selection;
+    if (selection.thresholds.defined()) last_selection_.thresholds = selection.thresholds.detach();
+  }
   return encode_with(selection, batch, dictionary, request);
 }
 
 Codes Model::encode_with(const Selection& selection, const at::Tensor& batch, const Dictionary& dictionary,
                          const EncodeRequest& request) {
+  Selection screened = selection;
+  screened.precision = precision_;
   const EncodeView view{batch,
                         dictionary,
-                        selection,
+                        std::move(screened),
                         request.costs,
                         request.step,
                         request.training,
@@ -82,7 +120,7 @@ Codes Model::encode_with(const Selection& selection, const at::Tensor& batch, co
 
 void Model::observe(const Codes& codes) {
   const at::NoGradGuard no_grad;
-  static_cast<Activation&>(activation_.object()).observe(codes);
+  static_cast<Activation&>(activation_.object()).observe(codes, last_selection_);
 }
 
 std::map<std::string, at::Tensor> Model::encoder_parameters() const {

@@ -48,7 +48,7 @@ class Model {
                     const EncodeRequest& request);
   /// The encoder's direction per feature, or undefined.
   at::Tensor encoder_directions(const Dictionary& dictionary) { return encoder_.directions(dictionary); }
-  /// Lets the activation look at the codes of a training step.
+  /// Lets the activation look at the codes of the training step just taken.
   void observe(const Codes& codes);
 
   /// Everything learnt, dictionary first.
@@ -62,8 +62,13 @@ class Model {
   /// Figures that encoder and activation report.
   std::map<std::string, double> report();
 
+  /// Adds up in `times` what `encode` takes from now on; null: nothing. Selections of others do not count.
+  void measure(SelectTimes* times) { times_ = times; }
+
  private:
   void register_parameters();
+  /// Lets the activation set its thresholds from the codes of the sample.
+  void start_activation(const at::Tensor& sample, std::uint64_t seed);
 
   Choice encoder_choice_;
   Choice activation_choice_;
@@ -73,8 +78,11 @@ class Model {
   std::int64_t features_;
   std::int64_t width_;
   std::int64_t batch_rows_;
+  Selection::Precision precision_;
+  SelectTimes* times_ = nullptr;
   at::Tensor weight_;
   at::Tensor bias_;
+  Selection last_selection_;  ///< of the training step under way, without gradient
   std::vector<Parameter> parameters_;
 };
 

@@ -10,13 +10,23 @@ class Linear final : public regulon::Encoder {
     d.param("tied", &Linear::tied_).doc("use the decoder's rows as the encoder's weight");
     d.param("subtract_decoder_bias", &Linear::subtract_decoder_bias_)
         .doc("encode the batch with the decoder's bias taken off first");
+    d.param("initial_l0", &Linear::initial_l0_)
+        .at_least(0)
+        .unit("features a row")
+        .doc(
+            "biases at first such that each feature passes zero in initial_l0 / n of the data sample; 0: "
+            "zeros");
   }
   std::vector<std::string> provides() const override { return {"encoder.directions", "codes.gradient"}; }
 
   void prepare(regulon::Preparation& preparation) override {
     const at::Tensor& rows = preparation.dictionary_weight;
     if (!tied_) preparation.parameter("weight", weight_, rows);
-    preparation.parameter("bias", bias_, at::zeros({preparation.features}, rows.options()));
+    const at::Tensor center = subtract_decoder_bias_ ? preparation.dictionary_bias : at::Tensor();
+    preparation.parameter("bias", bias_,
+                          initial_l0_ > 0
+                              ? regulon::ops::bias_for_l0({preparation.sample, rows, {}, center}, initial_l0_)
+                              : at::zeros({preparation.features}, rows.options()));
   }
 
   regulon::Codes encode(const regulon::EncodeView& view) override {
@@ -31,6 +41,7 @@ class Linear final : public regulon::Encoder {
  private:
   bool tied_ = false;
   bool subtract_decoder_bias_ = true;
+  double initial_l0_ = 0;
   at::Tensor weight_;
   at::Tensor bias_;
 };

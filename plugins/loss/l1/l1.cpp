@@ -13,6 +13,8 @@ class L1 final : public regulon::LossTerm {
         .doc("multiply each value by the norm of its decoder row; auto: when norms are not kept at one");
   }
 
+  std::vector<std::string> needs() const override { return {"costs"}; }
+
   at::Tensor value(const regulon::StepView& step) override {
     const regulon::Dictionary& dictionary = step.dictionary();
     const bool scaled = decoder_norms_ == "on" || (decoder_norms_ == "auto" && !dictionary.unit_norm());
