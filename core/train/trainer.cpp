@@ -76,27 +76,42 @@ StepView Trainer::view(const at::Tensor& batch, const Dictionary& dictionary, st
 
 void Trainer::step(const at::Tensor& batch, Report* report) {
   const std::uint64_t seed = mix_seed(seed_, static_cast<std::uint64_t>(step_));
+  if (clock_ != nullptr) clock_->start();
   const Dictionary dictionary = model_.dictionary();
   const StepView step_view = view(batch, dictionary, seed);
+  lap(Phase::encode);
+  if (clock_ != nullptr) {
+    static_cast<void>(step_view.reconstruction());  // made on first use: here it has a time of its own
+    lap(Phase::decode);
+  }
   const at::Tensor loss = objective_.value(step_view, report != nullptr ? &report->terms : nullptr);
   // The optimiser changes the dictionary in place: what is measured of this step has to be made before it.
   const bool acts = objective_.acts_after_step();
   const at::Tensor row_errors =
       report != nullptr || acts ? squared_row_errors(batch, step_view.reconstruction()) : at::Tensor();
+  lap(Phase::terms);
   if (loss.defined()) loss.backward();
+  lap(Phase::backward);
 
   const double rate = learning_rate_at(config_.optimiser, step_, config_.run.steps);
   const double norm = optimiser_.step(rate, report != nullptr);
+  lap(Phase::optimiser);
   statistics_.update(step_view.codes());
   model_.observe(step_view.codes());
   if (acts) after_step(batch, row_errors, seed);
   ++step_;
+  lap(Phase::statistics);
   if (report == nullptr) return;
   report->learning_rate = rate;
   report->gradient_norm = norm;
   measure(batch, row_errors, step_view.codes(), *report);
   report->figures = model_.report();
   report->figures.merge(objective_.report());
+  lap(Phase::report);
+}
+
+void Trainer::lap(Phase phase) {
+  if (clock_ != nullptr) clock_->lap(phase);
 }
 
 void Trainer::after_step(const at::Tensor& batch, const at::Tensor& row_errors, std::uint64_t seed) {

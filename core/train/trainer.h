@@ -8,6 +8,7 @@
 #include "core/train/objective.h"
 #include "core/train/report.h"
 #include "core/train/statistics.h"
+#include "core/train/step_clock.h"
 
 #include <cstdint>
 
@@ -32,6 +33,9 @@ class Trainer {
   /// The feature costs [n] as the next step would see them.
   at::Tensor costs() { return costs_.at(step_, statistics_.view(), model_.dictionary()); }
 
+  /// Every later step tells `clock` what its parts take; null: none does.
+  void set_clock(StepClock* clock) { clock_ = clock; }
+
   /// Throws RunError naming the parameter if one is not finite.
   void require_finite() const;
 
@@ -45,6 +49,7 @@ class Trainer {
   void measure(const at::Tensor& batch, const at::Tensor& row_errors, const Codes& codes,
                Report& report) const;
   void after_step(const at::Tensor& batch, const at::Tensor& row_errors, std::uint64_t seed);
+  void lap(Phase phase);
 
   Config config_;
   Model model_;
@@ -54,6 +59,7 @@ class Trainer {
   Adam optimiser_;
   std::uint64_t seed_;
   std::int64_t step_ = 0;
+  StepClock* clock_ = nullptr;
 };
 
 }  // namespace regulon::core
