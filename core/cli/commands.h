@@ -1,6 +1,8 @@
 #pragma once
 /// The verbs of the command line. Each parses nothing: it gets what was asked for, and returns the exit code.
 
+#include "core/train/step_bench.h"
+
 #include <cstdint>
 #include <filesystem>
 #include <string>
@@ -16,6 +18,27 @@ struct TrainArguments {
   std::vector<std::filesystem::path> plugin_path;  ///< --plugin-path
 };
 int train_command(const TrainArguments& arguments);
+
+struct DataArguments {
+  std::filesystem::path config;
+  std::vector<std::string> overrides;
+  std::filesystem::path out;
+  std::int64_t rows = 0;
+  std::vector<std::filesystem::path> plugin_path;
+};
+int data_command(const DataArguments& arguments);
+
+struct StudyArguments {
+  std::filesystem::path file;
+  std::vector<std::string> overrides;  ///< --set a.b=c of the base, or study.seeds=2 of the study
+  std::filesystem::path out;           ///< empty: runs/NAME
+  std::int64_t jobs = 1;
+  std::string shard = "1/1";
+  bool dry_run = false;
+  bool redo = false;
+  std::vector<std::filesystem::path> plugin_path;
+};
+int study_command(const StudyArguments& arguments);
 
 struct EvalArguments {
   std::filesystem::path run;
@@ -33,10 +56,22 @@ struct PluginsArguments {
 };
 int plugins_command(const PluginsArguments& arguments);
 
+struct BenchStepArguments {
+  core::StepBenchSettings settings;
+  bool json = false;
+  std::vector<std::filesystem::path> plugin_path;
+};
+int bench_step_command(const BenchStepArguments& arguments);
+
 struct QuickstartArguments {
   std::filesystem::path out = "runs/quickstart";
   std::int64_t seeds = 3;
 };
 int quickstart_command(const QuickstartArguments& arguments);
+
+/// `plugin_path` and then the folders that the config itself names.
+std::vector<std::filesystem::path> plugin_folders(const std::vector<std::filesystem::path>& plugin_path,
+                                                  const std::filesystem::path& config,
+                                                  const std::vector<std::string>& overrides);
 
 }  // namespace regulon::cli

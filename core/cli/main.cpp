@@ -19,14 +19,20 @@ namespace {
 constexpr int kRunFailed = 1;
 constexpr int kBadInput = 2;
 
+using regulon::cli::BenchStepArguments;
+using regulon::cli::DataArguments;
 using regulon::cli::EvalArguments;
 using regulon::cli::PluginsArguments;
 using regulon::cli::QuickstartArguments;
+using regulon::cli::StudyArguments;
 using regulon::cli::TrainArguments;
 
 /// Everything that the command line can ask for, and what to do about it.
 struct Request {
   TrainArguments train;
+  StudyArguments study;
+  BenchStepArguments bench_step;
+  DataArguments data;
   EvalArguments eval;
   PluginsArguments plugins;
   QuickstartArguments quickstart;
@@ -58,6 +64,76 @@ void add_train(CLI::App& app, Request& request) {
   verb->add_flag("--resume", request.train.resume, "Go on where the newest checkpoint in the folder stops");
   add_plugin_path(*verb, request.train);
   verb->callback([&] { request.run = [&] { return regulon::cli::train_command(request.train); }; });
+}
+
+void add_data(CLI::App& app, Request& request) {
+  auto* verb = app.add_subcommand("data", "Write a config's toy data and its true features to files");
+  verb->add_option("CONFIG", request.data.config, "A TOML file whose [data] source is a toy")->required();
+  verb->add_option("--out", request.data.out, "Folder to make")->required();
+  verb->add_option("--rows", request.data.rows, "Rows to write")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 40))
+      ->required();
+  verb->add_option("--set", request.data.overrides, "Override a value of the config: run.seed=1")->take_all();
+  add_plugin_path(*verb, request.data);
+  verb->callback([&] { request.run = [&] { return regulon::cli::data_command(request.data); }; });
+}
+
+void add_bench(CLI::App& app, Request& request) {
+  auto* bench = app.add_subcommand("bench", "Measure how quick things are here");
+  bench->require_subcommand(1);
+  auto* verb =
+      bench->add_subcommand("step", "A training step, in units of the encoder's float32 matrix product");
+  auto& settings = request.bench_step.settings;
+  constexpr std::int64_t kMost = 1 << 30;
+  verb->add_option("--batch", settings.batch, "Rows of a step")
+      ->check(CLI::Range(std::int64_t{1}, kMost))
+      ->capture_default_str();
+  verb->add_option("--width", settings.width, "Activation width d")
+      ->check(CLI::Range(std::int64_t{1}, kMost))
+      ->capture_default_str();
+  verb->add_option("--features", settings.features, "Dictionary rows n")
+      ->check(CLI::Range(std::int64_t{1}, kMost))
+      ->capture_default_str();
+  verb->add_option("--k", settings.k, "Active features of a row")
+      ->check(CLI::Range(std::int64_t{1}, kMost))
+      ->capture_default_str();
+  verb->add_option("--dead", settings.dead, "Share of the features that are made dead, for AuxK to work on")
+      ->check(CLI::Range(0.0, 0.9))
+      ->capture_default_str();
+  verb->add_option("--encoder", settings.encoder,
+                   "Encoder plugin; this and the next two unless given: configs/bench/step.toml's");
+  verb->add_option("--activation", settings.activation, "What chooses the codes");
+  verb->add_option("--loss", settings.losses, "Loss terms, one or more times")->take_all();
+  verb->add_option("--set", settings.overrides, "Override a value of the config that these make")->take_all();
+  verb->add_option("--data", settings.data, "Files to train on, in place of made-up rows in memory")
+      ->take_all();
+  verb->add_option("--threads", settings.threads, "CPU threads; 0: all cores")->capture_default_str();
+  verb->add_option("--precision", settings.precision, "Of the screening product: auto, float32, bfloat16")
+      ->capture_default_str();
+  verb->add_option("--device", settings.device, "cpu, cuda or auto")->capture_default_str();
+  verb->add_option("--steps", settings.steps, "Steps to measure")
+      ->check(CLI::Range(std::int64_t{1}, kMost))
+      ->capture_default_str();
+  verb->add_flag("--json", request.bench_step.json, "Print one JSON object");
+  add_plugin_path(*verb, request.bench_step);
+  verb->callback([&] { request.run = [&] { return regulon::cli::bench_step_command(request.bench_step); }; });
+}
+
+void add_study(CLI::App& app, Request& request) {
+  auto* verb = app.add_subcommand("study", "Train the runs that a study file describes, and compare them");
+  auto& study = request.study;
+  verb->add_option("FILE", study.file, "A TOML file with [study]")->required();
+  verb->add_option("--set", study.overrides, "Override a value of the base, or of the study: study.seeds=2")
+      ->take_all();
+  verb->add_option("--out", study.out, "Folder of the study (runs/NAME)");
+  verb->add_option("--jobs", study.jobs, "Runs at a time; they share the cores")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  verb->add_option("--shard", study.shard, "Do only the I-th of N parts of the runs: I/N");
+  verb->add_flag("--dry-run", study.dry_run, "List the runs, with an estimate of time and disk");
+  verb->add_flag("--redo", study.redo, "Train runs again whose config, plugins or data changed since");
+  add_plugin_path(*verb, study);
+  verb->callback([&] { request.run = [&] { return regulon::cli::study_command(request.study); }; });
 }
 
 void add_eval(CLI::App& app, Request& request) {
@@ -149,6 +225,9 @@ int main(int argc, char** argv) {
   app.footer("The script ./regulon adds: test [ctest options], doctor, setup.");
   add_quickstart(app, request);
   add_train(app, request);
+  add_study(app, request);
+  add_data(app, request);
+  add_bench(app, request);
   add_eval(app, request);
   add_plugins(app, request);
   try {

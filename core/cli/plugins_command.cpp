@@ -6,6 +6,7 @@
 
 #include "core/cli/commands.h"
 #include "core/plugin/host.h"
+#include "core/study/study_file.h"
 
 namespace regulon::cli {
 namespace {
@@ -34,6 +35,15 @@ const std::vector<std::pair<std::string, std::vector<ParamSpec>>>& sections() {
   return all;
 }
 
+/// The tables of a study file. What [[axis]] holds as `values` may be anything, and is not declared.
+const std::vector<std::pair<std::string, std::vector<ParamSpec>>>& study_sections() {
+  static const std::vector<std::pair<std::string, std::vector<ParamSpec>>> all = {
+      {"study", declaration_of<core::StudySection>().specs()},
+      {"axis", declaration_of<core::AxisSection>().specs()},
+      {"axis.point", declaration_of<core::PointSection>().specs()}};
+  return all;
+}
+
 void print_params(const std::vector<ParamSpec>& params) {
   if (params.empty()) fmt::print("  no parameters\n");
   for (const auto& param : params) {
@@ -54,6 +64,14 @@ int print_one(core::PluginHost& host, const std::string& name) {
     found = true;
     fmt::print("[{}] of a config\n\n", section);
     print_params(params);
+  }
+  for (const auto& [section, params] : study_sections()) {
+    names.push_back(section);
+    if (section != name) continue;
+    found = true;
+    fmt::print("[{}] of a study file\n\n", section);
+    print_params(params);
+    if (section == "axis") fmt::print("  {:<24} what the key is set to, one after the other\n", "values");
   }
   for (const auto& [interface_id, title] : interfaces()) {
     for (auto& known : host.names(interface_id)) names.push_back(std::move(known));
@@ -92,7 +110,7 @@ int print_all(core::PluginHost& host) {
   fmt::print(
       "`regulon plugins NAME` lists the parameters of one, or the keys of a config's section: run, data, "
       "model,\n"
-      "optimiser, encoder, cost, loss, plugins.\n");
+      "optimiser, encoder, cost, loss, plugins; or of a study file: study, axis, axis.point.\n");
   return 0;
 }
 

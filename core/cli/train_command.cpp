@@ -23,17 +23,17 @@ volatile std::sig_atomic_t interrupted = 0;
 
 extern "C" void on_interrupt(int) { interrupted = 1; }
 
-std::vector<fs::path> plugin_folders(const TrainArguments& arguments) {
-  std::vector<fs::path> folders = arguments.plugin_path;
-  for (auto& folder : core::plugin_path_of(arguments.config, arguments.overrides))
-    folders.push_back(std::move(folder));
+}  // namespace
+
+std::vector<fs::path> plugin_folders(const std::vector<fs::path>& plugin_path, const fs::path& config,
+                                     const std::vector<std::string>& overrides) {
+  std::vector<fs::path> folders = plugin_path;
+  for (auto& folder : core::plugin_path_of(config, overrides)) folders.push_back(std::move(folder));
   return folders;
 }
 
-}  // namespace
-
 int train_command(const TrainArguments& arguments) {
-  core::PluginHost host(plugin_folders(arguments));
+  core::PluginHost host(plugin_folders(arguments.plugin_path, arguments.config, arguments.overrides));
   const core::Config config = core::load_config(arguments.config, arguments.overrides, host);
   const fs::path folder = arguments.out.empty() ? fs::path("runs") / config.run.name : arguments.out;
 

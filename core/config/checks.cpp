@@ -14,8 +14,10 @@ namespace {
 
 using Words = std::set<std::string>;
 
-/// Always there: the core makes a dense view of any codes.
-constexpr const char* kAlways = "codes.dense";
+/// Always there: the core makes a dense view of any codes, and without a feature cost every feature costs
+/// one.
+constexpr const char* kCosts = "costs";
+const Words kAlways = {"codes.dense", kCosts};
 constexpr std::size_t kLongestName = 100;
 
 /// What `ask` (needs or provides) says about an object of `choice`. Throws an Error if the plugin throws.
@@ -109,7 +111,8 @@ bool is_file_name(const std::string& name) {
 
 void check_needs(const std::vector<Party>& parties, const std::vector<Party>& providers, Catalogue& catalogue,
                  doc::Problems& problems) {
-  Words provided = {kAlways};
+  Words provided = kAlways;
+  Words needed;
   std::vector<std::string> names;
   for (const Party& provider : providers) {
     provided.merge(asked(provider, &Plugin::provides, problems));
@@ -117,12 +120,21 @@ void check_needs(const std::vector<Party>& parties, const std::vector<Party>& pr
   }
   for (const Party& party : parties) {
     for (const std::string& need : asked(party, &Plugin::needs, problems)) {
+      needed.insert(need);
       if (provided.count(need) != 0) continue;
       problems.add(party.place, fmt::format("{} needs '{}'", party.who, need),
                    "an encoder or activation that provides it",
                    fmt::format("{}, which provide: {}", fmt::join(names, " and "), fmt::join(provided, ", ")),
                    advice(need, catalogue));
     }
+  }
+  for (const Party& party : parties) {
+    const bool is_cost = party.choice->descriptor->interface_id == "feature_cost/1";
+    if (!is_cost || needed.count(kCosts) != 0) continue;
+    problems.add(party.place, fmt::format("nothing reads the costs of {}", party.who),
+                 "a loss term, an encoder or an activation that needs 'costs'",
+                 "none among those that the config names",
+                 "add what takes costs, or remove [cost]");
   }
 }
 
@@ -144,6 +156,16 @@ void check_together(const Config& config, const doc::Table& document, doc::Probl
     problems.add(place_of(document, "cost", "cap"), "'cap' of [cost] contradicts mean_one",
                  "0 (no cap), or at least 1", fmt::format("{}", cost.cap),
                  "costs whose mean is one cannot all lie below one: raise cap or set mean_one = false");
+  }
+  if (cost.mean_one && cost.least > 1.0) {
+    problems.add(place_of(document, "cost", "least"), "'least' of [cost] contradicts mean_one", "at most 1",
+                 fmt::format("{}", cost.least),
+                 "costs whose mean is one cannot all lie above one: lower least or set mean_one = false");
+  }
+  if (cost.cap > 0.0 && cost.least > cost.cap) {
+    problems.add(place_of(document, "cost", "least"), "'least' of [cost] exceeds its cap",
+                 fmt::format("at most {}, the cap", cost.cap), fmt::format("{}", cost.least),
+                 "lower least or raise cap");
   }
 }
 

@@ -25,6 +25,7 @@ struct RunSection {
   std::int64_t steps = 1000;
   std::string device = "auto";           ///< cpu, cuda, auto
   std::int64_t threads = 0;              ///< 0: all cores
+  std::string precision = "auto";        ///< of the product that finds candidates: auto, float32, bfloat16
   std::int64_t report_every = 50;        ///< steps between metrics lines
   std::int64_t checkpoint_every = 1000;  ///< steps between checkpoints; one is always written at the end
   std::int64_t dead_after = 100000;      ///< rows without activity after which a feature counts as dead
@@ -49,7 +50,7 @@ struct ModelSection {
   bool remove_parallel_gradient =
       true;                ///< drop the gradient's part along each unit row before the optimiser sees it
   bool learn_bias = true;  ///< the decoder bias learns
-  std::string bias_init = "mean";  ///< zero, mean (of a data sample)
+  std::string bias_init = "mean";  ///< zero, mean, geometric_median (of a data sample)
 };
 
 /// [optimiser]: Adam
@@ -126,6 +127,7 @@ struct CostSection {
   bool mean_one = true;      ///< scale costs to mean one
   double averaging = 0.999;  ///< share of the old value kept a step in the running frequency
   std::int64_t warm_up = 0;  ///< steps over which costs go from one to what the plugin says
+  double least = 0.0;        ///< smallest cost after scaling
   double cap = 0.0;          ///< largest cost after scaling; 0: none
 };
 
@@ -182,7 +184,7 @@ std::vector<std::filesystem::path> plugin_path_of(const std::filesystem::path& f
 /// Reads and checks a config. Throws InputError with *all* problems of the file at once, each with FILE:LINE,
 /// what was expected, what was found, and a hint: syntax, unknown sections and keys, types, ranges, choices,
 /// unknown plugins, needs that the encoder and activation do not provide, clashing loss names, schedules,
-/// overrides.
+/// overrides. A file that ends in .json is read as a run's manifest (or its "config"): that run again.
 Config load_config(const std::filesystem::path& file, const std::vector<Override>& overrides,
                    Catalogue& catalogue);
 /// The same from text; `name` stands for the file in messages.

@@ -4,6 +4,7 @@
 #include "core/config/config.h"
 #include "core/config/document.h"
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,11 @@ struct Party {
 /// Reads all sections of `document`; everything wrong in it is added to `problems`, in which case the result
 /// is of no use.
 Config read_config(const doc::Table& document, Catalogue& catalogue, doc::Problems& problems);
+
+/// The same with where it came from: relative paths in it are relative to the folder of `file`. Throws
+/// InputError with all of `problems`, those of before included.
+Config checked_config(const doc::Table& document, const std::filesystem::path& file, Catalogue& catalogue,
+                      doc::Problems& problems);
 
 /// Makes an object of every party and adds to `problems` every need of theirs that neither the core nor
 /// `providers` (encoder and activation) provide, with who would provide it.

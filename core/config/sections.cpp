@@ -20,6 +20,10 @@ void RunSection::declare(Declaration<RunSection>& d) {
       .choices({"cpu", "cuda", "auto"})
       .doc("auto: cuda where there is one");
   d.param("threads", &RunSection::threads).at_least(0).at_most(4096).doc("CPU threads; 0: all cores");
+  d.param("precision", &RunSection::precision)
+      .choices({"auto", "float32", "bfloat16"})
+      .doc(
+          "of the product that finds the codes' candidates; the codes are the same bits. auto: the quickest");
   d.param("report_every", &RunSection::report_every)
       .at_least(1)
       .at_most(kMostSteps)
@@ -55,8 +59,8 @@ void ModelSection::declare(Declaration<ModelSection>& d) {
       .doc("drop the gradient's part along each unit row before the optimiser sees it");
   d.param("learn_bias", &ModelSection::learn_bias).doc("the decoder bias learns");
   d.param("bias_init", &ModelSection::bias_init)
-      .choices({"zero", "mean"})
-      .doc("the decoder bias at first; mean: of a sample of the data");
+      .choices({"zero", "mean", "geometric_median"})
+      .doc("the decoder bias at first; mean and geometric_median: of a sample of the data");
 }
 
 void OptimiserSection::declare(Declaration<OptimiserSection>& d) {
@@ -123,6 +127,7 @@ void CostSection::declare(Declaration<CostSection>& d) {
       .at_most(kMostSteps)
       .unit("steps")
       .doc("over which costs go from one to what the plugin says");
+  d.param("least", &CostSection::least).at_least(0).doc("smallest cost after scaling");
   d.param("cap", &CostSection::cap).at_least(0).doc("largest cost after scaling; 0: none");
 }
 

@@ -186,6 +186,12 @@ Table* loss_named(Table& document, const std::string& name, std::vector<std::str
   return nullptr;
 }
 
+void refuse_loss(const std::string& name, const std::vector<std::string>& names, const Place& place,
+                 Problems& problems) {
+  problems.add(place, fmt::format("no loss term is called '{}'", shown(name)), "the name of a [[loss]]", "",
+               did_you_mean(name, names));
+}
+
 /// Splits "a.b.c" into its parts; empty if a part is.
 std::vector<std::string> key_path(const std::string& text) {
   std::vector<std::string> parts;
@@ -210,6 +216,45 @@ Table* inner_table(Table& table, const std::string& key, const Place& place, Pro
                  fmt::format("it was given at {}; set it as a whole instead", entry->value.place.text));
   }
   return entry->value.table();
+}
+
+bool is_of_loss(const std::vector<std::string>& path) { return !path.empty() && path.front() == "loss"; }
+
+/// Adds that `text` does not say what to set.
+void refuse_key(const std::vector<std::string>& path, const std::string& text, const Place& place,
+                Problems& problems) {
+  problems.add(place, "not an override",
+               is_of_loss(path) ? "loss.NAME.KEY=VALUE, with the name of a loss term" : "SECTION.KEY=VALUE",
+               shown(text), "for example run.steps=100 or loss.mse.weight=0.5");
+}
+
+/// The table that holds the last part of `path`, with the tables on the way made; nullptr if that cannot be,
+/// which has been told then.
+Table* table_of(const std::vector<std::string>& path, Table& document, const Place& place,
+                Problems& problems) {
+  Table* table = &document;
+  std::size_t next = 0;
+  if (is_of_loss(path)) {
+    std::vector<std::string> names;
+    table = loss_named(document, path[1], names);
+    if (table == nullptr) refuse_loss(path[1], names, place, problems);
+    next = 2;
+  }
+  for (; table != nullptr && next + 1 < path.size(); ++next) {
+    table = inner_table(*table, path[next], place, problems);
+  }
+  return table;
+}
+
+void take_out_loss(const std::string& name, const Place& place, Table& document, Problems& problems) {
+  std::vector<std::string> names;
+  const Table* term = loss_named(document, name, names);
+  if (term == nullptr) {
+    refuse_loss(name, names, place, problems);
+    return;
+  }
+  std::erase_if(*document.find("loss")->value.array(),
+                [&](const Value& item) { return item.table() == term; });
 }
 
 }  // namespace
@@ -251,36 +296,50 @@ Table from_toml(const std::string& text, const std::string& name) {
   }
 }
 
+std::optional<Assignment> parse_assignment(const std::string& text, const Place& place, Problems& problems) {
+  const auto equals = text.find('=');
+  const std::string key = equals == std::string::npos ? "" : trimmed(text.substr(0, equals));
+  const auto path = key_path(key);
+  if (path.size() < (is_of_loss(path) ? 3U : 2U)) {
+    refuse_key(path, text, place, problems);
+    return std::nullopt;
+  }
+  auto value = override_value(trimmed(text.substr(equals + 1)), place, problems);
+  if (!value) return std::nullopt;
+  return Assignment{key, std::move(*value)};
+}
+
+void assign(const Assignment& assignment, Table& document, Problems& problems) {
+  const Place& place = assignment.value.place;
+  const auto path = key_path(assignment.key);
+  if (path.size() < (is_of_loss(path) ? 3U : 2U)) {
+    refuse_key(path, assignment.key, place, problems);
+  } else if (Table* table = table_of(path, document, place, problems)) {
+    table->set(path.back(), assignment.value);
+  }
+}
+
+void take_out(const std::string& key, const Place& place, Table& document, Problems& problems) {
+  const auto path = key_path(key);
+  if (path.size() == 2 && is_of_loss(path)) {
+    take_out_loss(path[1], place, document, problems);
+  } else if (path.size() < 2) {
+    refuse_key(path, key, place, problems);
+  } else if (Table* table = table_of(path, document, place, problems)) {
+    std::vector<std::string> keys;
+    for (const Entry& entry : table->entries) keys.push_back(entry.key);
+    if (std::erase_if(table->entries, [&](const Entry& entry) { return entry.key == path.back(); }) == 0) {
+      problems.add(place, fmt::format("there is no '{}' to take out", shown(key)), "a key that is set", "",
+                   did_you_mean(path.back(), keys));
+    }
+  }
+}
+
 void apply_override(const std::string& override_text, Table& document, Problems& problems) {
   const Place place{"--set " + shown(override_text), kNoLine};
-  const auto equals = override_text.find('=');
-  const auto path =
-      equals == std::string::npos ? std::vector<std::string>{} : key_path(override_text.substr(0, equals));
-  const bool of_loss = !path.empty() && path.front() == "loss";
-  if (path.size() < (of_loss ? 3U : 2U)) {
-    problems.add(place, "not an override",
-                 of_loss ? "loss.NAME.KEY=VALUE, with the name of a loss term" : "SECTION.KEY=VALUE",
-                 shown(override_text), "for example run.steps=100 or loss.mse.weight=0.5");
-    return;
+  if (const auto assignment = parse_assignment(override_text, place, problems)) {
+    assign(*assignment, document, problems);
   }
-  auto value = override_value(trimmed(override_text.substr(equals + 1)), place, problems);
-  if (!value) return;
-  Table* table = &document;
-  std::size_t next = 0;
-  if (of_loss) {
-    std::vector<std::string> names;
-    table = loss_named(document, path[1], names);
-    if (table == nullptr) {
-      problems.add(place, fmt::format("no loss term is called '{}'", shown(path[1])),
-                   "the name of a [[loss]]", "", did_you_mean(path[1], names));
-      return;
-    }
-    next = 2;
-  }
-  for (; table != nullptr && next + 1 < path.size(); ++next) {
-    table = inner_table(*table, path[next], place, problems);
-  }
-  if (table != nullptr) table->set(path.back(), std::move(*value));
 }
 
 }  // namespace regulon::core::doc

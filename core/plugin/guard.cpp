@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <utility>
 
 namespace regulon::core {
@@ -20,6 +21,14 @@ std::string shape_text(const at::Tensor& tensor) {
 
 Problem wrong(std::string what, std::string expected, std::string found, std::string hint) {
   return {{}, std::move(what), std::move(expected), std::move(found), std::move(hint)};
+}
+
+/// The problems that a plugin has with its parameters, placed at `where` unless it said a place itself.
+std::vector<Problem> placed(std::vector<Problem> problems, const std::string& where) {
+  for (Problem& problem : problems) {
+    if (problem.where.empty()) problem.where = where;
+  }
+  return problems;
 }
 
 /// What a returned tensor has to be; `what` is empty if it is.
@@ -180,6 +189,11 @@ void GuardedPlugin::check_registered(const std::string& call) const {
     const at::Device expected = like.defined() ? like.device() : device;
     if (device != expected)
       refuse(call, wrong(what, "device " + expected.str(), "device " + device.str(), hint));
+    if (like.defined() && parameter.tensor.scalar_type() != like.scalar_type()) {
+      refuse(call, wrong(what, fmt::format("dtype {}, as the dictionary's", c10::toString(like.scalar_type())),
+                         fmt::format("dtype {}", c10::toString(parameter.tensor.scalar_type())),
+                         "Make it with the options() of dictionary_weight"));
+    }
     if (!at::isfinite(parameter.tensor.detach()).all().item<bool>()) {
       refuse(call, wrong(what, "finite initial values", "NaN or infinity", hint));
     }
@@ -201,7 +215,15 @@ void GuardedPlugin::prepare(const Preparation& outline) {
   watch.add("dictionary_weight", outline.dictionary_weight);
   watch.add("dictionary_bias", outline.dictionary_bias);
   watch.add("sample", outline.sample);
-  call_plugin(who_, call, [&] { plugin_->prepare(preparation_); });
+  std::optional<InputError> refused;
+  call_plugin(who_, call, [&] {
+    try {
+      plugin_->prepare(preparation_);
+    } catch (const InputError& error) {
+      refused = error;
+    }
+  });
+  if (refused) throw InputError(placed(refused->problems(), place(who_, call)));
   check_kept(call, watch, true);
   check_registered(call);
   preparation_.dictionary_weight.reset();

@@ -37,7 +37,8 @@ class GuardedPlugin {
   std::vector<std::string> needs() const;
   std::vector<std::string> provides() const;
   /// Fills in what `outline` tells, calls prepare, checks what was registered. Afterwards `preparation` holds
-  /// the registered tensors and the sizes, but no longer the outline's own tensors.
+  /// the registered tensors and the sizes, but no longer the outline's own tensors. An InputError of the
+  /// plugin's goes on as one, placed: its parameters do not fit what it was told.
   void prepare(const Preparation& outline);
   /// Plugin::report: every figure finite.
   std::map<std::string, double> report();

@@ -58,6 +58,7 @@ void InputWatch::add(const Selection& selection) {
   add("selection.thresholds", selection.thresholds);
   add("selection.score_shift", selection.score_shift);
   add("selection.score_scale", selection.score_scale);
+  add("selection.prices", selection.prices);
   add("selection.only", selection.only);
 }
 

@@ -7,6 +7,7 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -34,6 +35,12 @@ std::string processor_name() {
 
 }  // namespace
 
+std::int64_t usable_threads() {
+  const char* variable = std::getenv("OMP_NUM_THREADS");
+  const std::int64_t asked = variable == nullptr ? 0 : std::strtoll(variable, nullptr, 10);
+  return asked > 0 ? std::min(asked, usable_cores()) : usable_cores();
+}
+
 nlohmann::json versions() {
   return {{"regulon", REGULON_VERSION}, {"sdk", REGULON_SDK_REVISION}, {"torch", TORCH_VERSION}};
 }
@@ -47,7 +54,7 @@ void use_device(const std::string& device) {
 }
 
 void use_threads(std::int64_t threads, std::int64_t multiply_adds) {
-  const std::int64_t automatic = multiply_adds < kWorthThreads ? 1 : usable_cores();
+  const std::int64_t automatic = multiply_adds < kWorthThreads ? 1 : usable_threads();
   at::set_num_threads(static_cast<int>(threads > 0 ? threads : automatic));
   mallopt(M_MMAP_MAX, 0);
   mallopt(M_TRIM_THRESHOLD, kKeepFree);

@@ -14,7 +14,10 @@ nlohmann::json environment();
 
 /// Settles [run] device. Throws InputError if this program cannot run on it.
 void use_device(const std::string& device);
-/// Sets the number of threads of every parallel region. 0 means one per core that this process may use, but a
+/// Threads that a run may use unless its config says otherwise: one per core that this process may use, or
+/// what OMP_NUM_THREADS says if that is less.
+std::int64_t usable_threads();
+/// Sets the number of threads of every parallel region. 0 means `usable_threads`, but a
 /// single one if a step's encoder product, `multiply_adds`, is so small that threads would wait for each
 /// other most of the time. Also asks the allocator to keep large blocks: a step's buffers come and go, and
 /// handing them back costs a page fault per page.

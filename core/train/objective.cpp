@@ -59,7 +59,9 @@ at::Tensor Objective::value(const StepView& step, std::vector<TermReport>* terms
     term.choice.term.update(term.plugin.object(), step.step());  // also for after_step, whatever the weight
     const double weight = weight_at(term.choice, step.step());
     if (takes_its_turn(term.choice, step.step()) && weight != 0.0) {
-      const at::Tensor value = term.plugin.value(step.for_term(term.plugin.name()), true);
+      // Reading the value back makes a device wait: there only when a report is due.
+      const bool check_values = terms != nullptr || step.batch().is_cpu();
+      const at::Tensor value = term.plugin.value(step.for_term(term.plugin.name()), check_values);
       if (value.defined()) {
         total = total.defined() ? total + value * weight : value * weight;
         report.ran = true;

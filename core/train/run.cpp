@@ -13,6 +13,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "core/data/export_toy.h"
 #include "core/data/prefetcher.h"
 #include "core/io/run_folder.h"
 #include "core/io/safetensors.h"
@@ -50,18 +51,6 @@ at::Tensor first_rows(Source& source, const Normalisation& normalisation, std::i
     parts.push_back(normalisation.apply(source.batch(step)));
   }
   return at::cat(parts);
-}
-
-nlohmann::json manifest_of(const Config& config, const PluginHost& host, const Source& source) {
-  nlohmann::json plugins = nlohmann::json::object();
-  const auto add = [&](const Choice& choice) {
-    plugins[choice.descriptor->interface_id + " " + choice.plugin] = host.hash(*choice.descriptor);
-  };
-  add(config.encoder);
-  if (config.cost.descriptor != nullptr) add(config.cost);
-  for (const auto& loss : config.losses) add(loss.term);
-  return {{"config", config.resolved()}, {"plugins", plugins},     {"data", source.fingerprint()},
-          {"seed", config.run.seed},     {"versions", versions()}, {"environment", environment()}};
 }
 
 /// `last_step`: the step that the model was trained to; what is scheduled has its value there.
@@ -119,7 +108,7 @@ class Training {
         source_(open_source(config)),
         normalisation_(estimate_normalisation(*source_, config.data.normalise)),
         trainer_(config, host, first_rows(*source_, normalisation_, config.data.batch)),
-        folder_(folder, manifest_of(config, host, *source_), resume) {
+        folder_(folder, run_manifest(config, host, source_->fingerprint()), resume) {
     if (const auto checkpoint = folder_.newest_checkpoint()) {
       trainer_.load(SafetensorsFile(checkpoint->path).tensors(), checkpoint->step, checkpoint->path.string());
     }
@@ -216,10 +205,28 @@ class Training {
 
 }  // namespace
 
+nlohmann::json run_manifest(const Config& config, const PluginHost& host, const std::string& fingerprint) {
+  nlohmann::json plugins = nlohmann::json::object();
+  const auto add = [&](const Choice& choice) {
+    plugins[choice.descriptor->interface_id + " " + choice.plugin] = host.hash(*choice.descriptor);
+  };
+  add(config.encoder);
+  if (config.cost.descriptor != nullptr) add(config.cost);
+  for (const auto& loss : config.losses) add(loss.term);
+  return {{"config", config.resolved()}, {"plugins", plugins},     {"data", fingerprint},
+          {"seed", config.run.seed},     {"versions", versions()}, {"environment", environment()}};
+}
+
+std::string data_fingerprint(const Config& config) { return open_source(config)->fingerprint(); }
+
 TrainResult train(const Config& config, const PluginHost& host, const fs::path& folder, bool resume,
                   const TrainCallbacks& callbacks) {
   use_device(config.run.device);
   return Training(config, host, folder, resume, callbacks).run();
+}
+
+void write_data(const Config& config, std::int64_t rows, const fs::path& out) {
+  write_toy(*open_source(config), rows, out);
 }
 
 std::unique_ptr<Source> open_files(const std::vector<std::string>& patterns, PluginHost& host) {

@@ -14,6 +14,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -48,6 +49,13 @@ struct TrainResult {
 TrainResult train(const Config& config, const PluginHost& host, const std::filesystem::path& folder,
                   bool resume, const TrainCallbacks& callbacks);
 
+/// What names the data of `config`, which is opened for that: equal fingerprints, equal data. Throws like
+/// `train` for data that cannot be used.
+std::string data_fingerprint(const Config& config);
+/// The manifest that a run of `config` on data of that fingerprint has. Runs whose manifests do not differ
+/// (see manifest_differences) are the same run.
+nlohmann::json run_manifest(const Config& config, const PluginHost& host, const std::string& fingerprint);
+
 /// A finished run, opened for measuring.
 class Run {
  public:
@@ -70,6 +78,10 @@ class Run {
   std::unique_ptr<Model> model_;
   std::unique_ptr<Source> source_;
 };
+
+/// Writes `rows` rows of the config's training stream and its true features into the new folder `out`, for
+/// other programs and for the source "files". Throws like `write_toy`.
+void write_data(const Config& config, std::int64_t rows, const std::filesystem::path& out);
 
 /// Files to measure on and never to train on: all their rows count as held out. `patterns` are relative to
 /// the working directory. Throws InputError like the source "files".

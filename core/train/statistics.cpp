@@ -92,6 +92,7 @@ at::Tensor Costs::at(std::int64_t step, const FeatureStats& stats, const Diction
     const double mean = costs.mean().item<double>();
     if (mean > 0) costs = costs / mean;
   }
+  costs = costs.clamp_min(section_.least);
   if (section_.cap > 0) costs = costs.clamp_max(section_.cap);
   if (step < section_.warm_up) {
     const double share = static_cast<double>(step) / static_cast<double>(section_.warm_up);

@@ -39,7 +39,7 @@ class Statistics {
   at::Tensor counters_;     ///< [2] int64: steps and rows seen
 };
 
-/// The feature cost of a run as its terms see it: mean one, capped, warmed up.
+/// The feature cost of a run as its terms see it: mean one, between least and cap, warmed up.
 class Costs {
  public:
   Costs(const Config& config, const PluginHost& host);

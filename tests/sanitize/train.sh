@@ -31,11 +31,15 @@ while read -r config; do
   rm "$scratch/$name"/{summary.json,weights.safetensors,checkpoints/000000008.safetensors}
   expect 0 train "$config" --out "$scratch/$name" --set run.steps=8 --set run.report_every=2 --set run.checkpoint_every=3 --resume
   expect 0 eval "$scratch/$name" --rows 500
-done < <(find "$source/configs" -name '*.toml' | sort)
+done < <(find "$source/configs" -name '*.toml' -not -path '*/studies/*' | sort)
 expect 0 train "$source/configs/toy/plain.toml" --out "$scratch/jumprelu" --set run.steps=8 --set encoder.activation=jumprelu
 expect 0 train "$source/configs/toy/plain.toml" --out "$scratch/batch_topk" --set run.steps=8 \
   --set encoder.activation=batch_topk --set encoder.k=3
 expect 2 train "$source/configs/toy/plain.toml" --out "$scratch/plain"
 expect 2 train "$source/configs/toy/plain.toml" --out "$scratch/other" --set model.feautres=3
+expect 0 study "$source/configs/studies/toy_orthogonality.toml" --out "$scratch/study" --set study.seeds=2 --set run.steps=8 \
+  --set run.report_every=2 --jobs 2
+expect 0 study "$source/configs/studies/toy_orthogonality.toml" --out "$scratch/study" --set study.seeds=3 --set run.steps=8 \
+  --set run.report_every=2 --dry-run
 expect 0 plugins
 echo "clean"

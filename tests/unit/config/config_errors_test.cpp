@@ -252,6 +252,14 @@ TEST(ConfigErrors, ValuesThatContradictEachOther) {
   EXPECT_PARTS(problem_of(with(kGood, "\"demo\"", "\"\"")), "a.toml:2", "cannot name a folder");
 }
 
+TEST(ConfigErrors, CostsThatNothingReads) {
+  const std::string relu = with(with(kGood, "topk", "relu"), "k = 8", "");
+  EXPECT_EQ(problem_of(relu), "none");
+  EXPECT_PARTS(problem_of(relu + "[cost]\nplugin = \"uniform\"\n"), "a.toml:27", "nothing reads the costs",
+               "feature cost 'uniform'", "remove [cost]");
+  EXPECT_EQ(problem_of(kGood + "[cost]\nplugin = \"uniform\"\n"), "none");  // topk of the fakes takes costs
+}
+
 TEST(ConfigErrors, AllAtOnceInTheOrderOfTheFile) {
   std::string text = with(kGood, "steps", "stesp");
   text = with(text, "batch = 64", "batch = 0");

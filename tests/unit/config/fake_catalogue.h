@@ -57,6 +57,7 @@ struct FakeTopK : Plugin {
   static void declare(Declaration<FakeTopK>& d) {
     d.param("k", &FakeTopK::k).at_least(1).schedulable().doc("active features of a row");
   }
+  std::vector<std::string> needs() const override { return {"costs"}; }
   std::int64_t k = 4;
 };
 

@@ -58,7 +58,7 @@ TEST_F(CommandLine, UnknownOptionGetsASuggestion) {
 }
 
 TEST_F(CommandLine, EveryVerbHasHelp) {
-  for (const std::string verb : {"quickstart", "train", "eval", "plugins"}) {
+  for (const std::string verb : {"quickstart", "train", "study", "data", "eval", "plugins"}) {
     const Ended ended = run_program({verb, "--help"});
     EXPECT_EQ(ended.exit_code, 0) << verb;
     EXPECT_NE(ended.out.find(verb), std::string::npos) << ended.out;
@@ -152,6 +152,29 @@ TEST_F(CommandLine, ResumeDoesNotTakeOverAFolderOfOthers) {
   EXPECT_EQ(ended.exit_code, 2);
   expect_words(ended.err, {"holds no run to resume", "--out"});
   EXPECT_EQ(read_file(scratch_ / "theirs" / "metrics.jsonl"), "precious\n");
+}
+
+TEST_F(CommandLine, AnotherRunTakesTheFolderOfOneThatNeverTrained) {
+  // What a run leaves behind that failed in its first step.
+  write_file(scratch_ / "run" / "manifest.json", "{}");
+  write_file(scratch_ / "run" / "metrics.jsonl", "");
+  const Ended ended = train(scratch_ / "run");
+  EXPECT_EQ(ended.exit_code, 0) << ended.err;
+  EXPECT_TRUE(nlohmann::json::parse(read_file(scratch_ / "run" / "manifest.json")).contains("config"));
+}
+
+TEST_F(CommandLine, DataWritesTheRowsThatARunTrainsOn) {
+  const fs::path out = scratch_ / "toy";
+  const std::vector<std::string> command = {"data", config_.string(), "--rows", "150", "--out", out.string()};
+  ASSERT_EQ(run_program(command).exit_code, 0);
+  const at::Tensor rows = core::SafetensorsFile(out / "train-00000.safetensors").tensor("activations");
+  const at::Tensor features = core::SafetensorsFile(out / "features.safetensors").tensor("features");
+  EXPECT_EQ(rows.sizes(), at::IntArrayRef({150, 16}));
+  // Every row of toy.pairs is a sum of true features, which are orthonormal: projecting onto them loses nothing.
+  EXPECT_TRUE(rows.mm(features.t()).mm(features).allclose(rows, 1e-4, 1e-5));
+  const Ended again = run_program(command);
+  EXPECT_EQ(again.exit_code, 2);
+  expect_words(again.err, {"toy", "exists already"});
 }
 
 TEST_F(CommandLine, EvalTakesOtherDataAndTruth) {
