@@ -133,8 +133,7 @@ void check_needs(const std::vector<Party>& parties, const std::vector<Party>& pr
     if (!is_cost || needed.count(kCosts) != 0) continue;
     problems.add(party.place, fmt::format("nothing reads the costs of {}", party.who),
                  "a loss term, an encoder or an activation that needs 'costs'",
-                 "none among those that the config names",
-                 "add what takes costs, or remove [cost]");
+                 "none among those that the config names", "add what takes costs, or remove [cost]");
   }
 }
 

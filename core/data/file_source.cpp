@@ -41,7 +41,9 @@ void FileSource::declare(Declaration<FileSource>& d) {
   d.param("files", &FileSource::files_)
       .required()
       .doc("patterns of .safetensors and .npy files, relative to the config's folder");
-  d.param("tensor", &FileSource::tensor_).doc("name of the matrix [rows, d] in safetensors files; left out: \"activations\", or the only matrix");
+  d.param("tensor", &FileSource::tensor_)
+      .doc(
+          "name of the matrix [rows, d] in safetensors files; left out: \"activations\", or the only matrix");
   d.param("held_out", &FileSource::held_out_share_)
       .at_least(0)
       .at_most(1)

@@ -54,7 +54,8 @@ TensorEntry choose_matrix(const SafetensorsFile& file, const std::string& name) 
   }
   const std::string path = file.file()->path().string();
   if (!name.empty()) {
-    throw InputError({path, "has no tensor '" + name + "'", "a tensor of that name", fmt::format("{}", fmt::join(names, ", ")),
+    throw InputError({path, "has no tensor '" + name + "'", "a tensor of that name",
+                      fmt::format("{}", fmt::join(names, ", ")),
                       "Name one of these by 'tensor' in [data]: " + did_you_mean(name, names)});
   }
   if (matrices.size() == 1) return matrices.front();

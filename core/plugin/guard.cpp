@@ -190,9 +190,10 @@ void GuardedPlugin::check_registered(const std::string& call) const {
     if (device != expected)
       refuse(call, wrong(what, "device " + expected.str(), "device " + device.str(), hint));
     if (like.defined() && parameter.tensor.scalar_type() != like.scalar_type()) {
-      refuse(call, wrong(what, fmt::format("dtype {}, as the dictionary's", c10::toString(like.scalar_type())),
-                         fmt::format("dtype {}", c10::toString(parameter.tensor.scalar_type())),
-                         "Make it with the options() of dictionary_weight"));
+      refuse(call,
+             wrong(what, fmt::format("dtype {}, as the dictionary's", c10::toString(like.scalar_type())),
+                   fmt::format("dtype {}", c10::toString(parameter.tensor.scalar_type())),
+                   "Make it with the options() of dictionary_weight"));
     }
     if (!at::isfinite(parameter.tensor.detach()).all().item<bool>()) {
       refuse(call, wrong(what, "finite initial values", "NaN or infinity", hint));

@@ -34,10 +34,10 @@ struct Rows {
 };
 
 [[noreturn]] void refuse_gradient(const std::string& what) {
-  throw RunError({"optimiser", "the gradient of " + what + " is not finite", "finite numbers",
-                  "infinity or NaN",
-                  "a loss term's gradient overflows or is undefined at a value it met (a root or a logarithm at "
-                  "zero); leave terms out one by one to find it, or lower the learning rate"});
+  throw RunError(
+      {"optimiser", "the gradient of " + what + " is not finite", "finite numbers", "infinity or NaN",
+       "a loss term's gradient overflows or is undefined at a value it met (a root or a logarithm at "
+       "zero); leave terms out one by one to find it, or lower the learning rate"});
 }
 
 }  // namespace

@@ -9,8 +9,8 @@ namespace regulon::core {
 
 /// The parts of a step, in the order in which they are done.
 enum class Phase { encode, decode, terms, backward, optimiser, statistics, report };
-inline constexpr std::array<const char*, 7> kPhaseNames = {"encode",    "decode",     "loss terms", "backward",
-                                                           "optimiser", "statistics", "report"};
+inline constexpr std::array<const char*, 7> kPhaseNames = {
+    "encode", "decode", "loss terms", "backward", "optimiser", "statistics", "report"};
 
 /// Adds up seconds by phase. A trainer that was given one reads it after every part of a step.
 class StepClock {

@@ -27,8 +27,9 @@ void check_new_name(const Preparation& preparation, const std::string& kind, con
   for (const auto* earlier : {"state", "parameter"}) {
     const auto& list = earlier == std::string("state") ? preparation.states() : preparation.parameters();
     if (!has_name(list, name)) continue;
-    refuse(kind == earlier ? fmt::format("{} '{}' was registered twice", kind, name)
-                           : fmt::format("{} '{}' was registered, and {} '{}' too", earlier, name, kind, name),
+    refuse(kind == earlier
+               ? fmt::format("{} '{}' was registered twice", kind, name)
+               : fmt::format("{} '{}' was registered, and {} '{}' too", earlier, name, kind, name),
            "each name once", "");
   }
 }

@@ -27,7 +27,7 @@ class Gated final : public regulon::Encoder {
             "zeros");
   }
   std::vector<std::string> provides() const override {
-    return {"encoder.directions", "codes.gradient", "codes.gate"};
+    return {"encoder.directions", "encoder.untied", "codes.gradient", "codes.gate"};
   }
 
   void prepare(regulon::Preparation& preparation) override {

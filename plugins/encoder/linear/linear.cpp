@@ -17,7 +17,11 @@ class Linear final : public regulon::Encoder {
             "biases at first such that each feature passes zero in initial_l0 / n of the data sample; 0: "
             "zeros");
   }
-  std::vector<std::string> provides() const override { return {"encoder.directions", "codes.gradient"}; }
+  std::vector<std::string> provides() const override {
+    std::vector<std::string> words = {"encoder.directions", "codes.gradient"};
+    if (!tied_) words.emplace_back("encoder.untied");
+    return words;
+  }
 
   void prepare(regulon::Preparation& preparation) override {
     const at::Tensor& rows = preparation.dictionary_weight;

@@ -34,7 +34,7 @@ class AuxK final : public regulon::LossTerm {
         .doc("divide by the squared distance from their mean of the errors, or of the batch's rows");
     d.param("fade", &AuxK::fade_).doc("weigh less while fewer than k_aux features are dead");
   }
-  std::vector<std::string> needs() const override { return {"codes.gradient"}; }
+  std::vector<std::string> needs() const override { return {"codes.gradient", "codes.spare"}; }
 
   void prepare(regulon::Preparation& preparation) override {
     most_ = k_aux_ > 0 ? k_aux_ : std::max<std::int64_t>(1, preparation.width / 2);

@@ -7,7 +7,7 @@
 /// 2024, "Toy Models of Feature Absorption in SAEs"). A direction of zeros counts as at a right angle.
 class EncoderDecoderSimilarity final : public regulon::LossTerm {
  public:
-  std::vector<std::string> needs() const override { return {"encoder.directions"}; }
+  std::vector<std::string> needs() const override { return {"encoder.directions", "encoder.untied"}; }
 
   at::Tensor value(const regulon::StepView& step) override {
     const regulon::Dictionary& decoder = step.dictionary();

@@ -87,9 +87,9 @@ struct Neighbours {
 /// are left out, as neighbours too. Without gradient; unit_rows [n, d].
 Neighbours nearest_neighbours(const at::Tensor& unit_rows);
 
-/// cos(w_row, w_other) of listed pairs: [pairs] with gradient to `rows` [n, d], which may be of any length (rows
-/// of zeros have cosine zero); `row` and `other` are [pairs] int64. Cheaper than pairs of unit rows: neither
-/// those nor their gradient are made.
+/// cos(w_row, w_other) of listed pairs: [pairs] with gradient to `rows` [n, d], which may be of any length
+/// (rows of zeros have cosine zero); `row` and `other` are [pairs] int64. Cheaper than pairs of unit rows:
+/// neither those nor their gradient are made.
 at::Tensor pair_cosines(const at::Tensor& rows, const at::Tensor& row, const at::Tensor& other);
 
 }  // namespace regulon::ops

@@ -11,7 +11,8 @@
 
 namespace regulon {
 
-/// Nanoseconds that all threads together spent in the parts of `select_product`; they add up from call to call.
+/// Nanoseconds that all threads together spent in the parts of `select_product`; they add up from call to
+/// call.
 struct SelectTimes {
   std::atomic<std::int64_t> product{0};    ///< the screening product, with rounding and packing
   std::atomic<std::int64_t> selection{0};  ///< looking for candidates

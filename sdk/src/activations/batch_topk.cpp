@@ -41,6 +41,7 @@ class BatchTopK final : public Activation, public Ranking {
         .doc("how much of the inference threshold each step keeps");
     declare_on(d);
   }
+  std::vector<std::string> provides() const override { return {"codes.spare"}; }
   std::vector<std::string> needs() const override {
     return reads_costs() ? std::vector<std::string>{"costs"} : std::vector<std::string>{};
   }

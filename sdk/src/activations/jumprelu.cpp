@@ -61,7 +61,7 @@ class JumpRelu final : public Activation {
     d.param("gradient_to_input", &JumpRelu::to_input_)
         .doc("the straight-through gradient also reaches the encoder");
   }
-  std::vector<std::string> provides() const override { return {"codes.open"}; }
+  std::vector<std::string> provides() const override { return {"codes.open", "codes.spare"}; }
 
   void prepare(Preparation& preparation) override {
     const at::TensorOptions options = preparation.dictionary_weight.options();

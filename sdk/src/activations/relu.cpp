@@ -15,6 +15,9 @@ class Relu final : public Activation {
         .schedulable()
         .doc("pre-activations up to it are no codes; it does not learn");
   }
+  std::vector<std::string> provides() const override {
+    return threshold_ > 0 ? std::vector<std::string>{"codes.spare"} : std::vector<std::string>{};
+  }
   Selection selection(const ActivationView& view) const override {
     Selection selection;
     if (threshold_ > 0) {

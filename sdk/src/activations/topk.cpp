@@ -15,6 +15,7 @@ class TopK final : public Activation, public Ranking {
         .doc("active features of each row");
     declare_on(d);
   }
+  std::vector<std::string> provides() const override { return {"codes.spare"}; }
   std::vector<std::string> needs() const override {
     return reads_costs() ? std::vector<std::string>{"costs"} : std::vector<std::string>{};
   }

@@ -95,9 +95,12 @@ Codes select_product(const Product& product, const Selection& selection, const S
   std::optional<Listing> listing;
   {
     const c10::NoGradGuard no_gradient;
-    operands = {centered(product), chosen(product.weight, selection.only),
-                chosen(product.bias, selection.only), chosen(selection.score_shift, selection.only),
-                chosen(selection.score_scale, selection.only), selection.times};
+    operands = {centered(product),
+                chosen(product.weight, selection.only),
+                chosen(product.bias, selection.only),
+                chosen(selection.score_shift, selection.only),
+                chosen(selection.score_scale, selection.only),
+                selection.times};
     thresholds = by_threshold ? full_thresholds(selection, operands.rows, n) : at::Tensor();
     if (operands.rows.size(0) == 0 || operands.weight.size(0) == 0) {
       listing = empty_listing(operands.rows, window);

@@ -202,8 +202,11 @@ TEST_F(FileSourceTest, ANamedTensorThatIsNotThereIsNotReplacedByAnother) {
   write_file(folder_ / "a.safetensors", matrix_file("hidden", 20, 2, counting(0, 20)));
   const std::pair<std::string, ParamValue> files = {"files", texts({"a.safetensors"})};
   EXPECT_EQ(open({files, {"held_out", 0.0}}, 2)->width(), 2);  // the only matrix, where nothing is named
-  expect_error<InputError>([&] { open({files, {"tensor", std::string("hiden")}}, 2); },
-                           {"a.safetensors", "has no tensor 'hiden'", "did you mean 'hidden'?"});
+  expect_error<InputError>(
+      [&] {
+        open({files, {"tensor", std::string("hiden")}}, 2);
+      },
+      {"a.safetensors", "has no tensor 'hiden'", "did you mean 'hidden'?"});
 }
 
 TEST_F(FileSourceTest, FingerprintsFollowTheContents) {

@@ -85,6 +85,8 @@ TEST(Linear, Gradients) {
 
 TEST(Linear, SaysWhatItProvides) {
   EXPECT_EQ(testing::make_plugin<Encoder>("linear")->provides(),
+            (std::vector<std::string>{"encoder.directions", "codes.gradient", "encoder.untied"}));
+  EXPECT_EQ(testing::make_plugin<Encoder>("linear", {{"tied", true}})->provides(),
             (std::vector<std::string>{"encoder.directions", "codes.gradient"}));
 }
 

@@ -170,7 +170,8 @@ TEST_F(CommandLine, DataWritesTheRowsThatARunTrainsOn) {
   const at::Tensor rows = core::SafetensorsFile(out / "train-00000.safetensors").tensor("activations");
   const at::Tensor features = core::SafetensorsFile(out / "features.safetensors").tensor("features");
   EXPECT_EQ(rows.sizes(), at::IntArrayRef({150, 16}));
-  // Every row of toy.pairs is a sum of true features, which are orthonormal: projecting onto them loses nothing.
+  // Every row of toy.pairs is a sum of true features, which are orthonormal: projecting onto them loses
+  // nothing.
   EXPECT_TRUE(rows.mm(features.t()).mm(features).allclose(rows, 1e-4, 1e-5));
   const Ended again = run_program(command);
   EXPECT_EQ(again.exit_code, 2);

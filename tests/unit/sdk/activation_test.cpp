@@ -225,7 +225,7 @@ TEST(JumpRelu, LearnsAThresholdPerFeature) {
   EXPECT_EQ(selection.window, 0.5);
   EXPECT_TRUE(at::allclose(selection.thresholds.detach(), at::full({kFeatures}, 0.25, at::kDouble)));
   EXPECT_DOUBLE_EQ(prepared.activation->report().at("threshold"), 0.25);
-  EXPECT_EQ(prepared.activation->provides(), std::vector<std::string>{"codes.open"});
+  EXPECT_EQ(prepared.activation->provides(), (std::vector<std::string>{"codes.open", "codes.spare"}));
   selection.thresholds.sum().backward();  // d exp(u) / du = theta
   EXPECT_TRUE(at::allclose(learnt.grad(), at::full({kFeatures}, 0.25, at::kDouble)));
 }

@@ -139,7 +139,8 @@ TEST(Adam, ZeroRowStaysFinite) {
 }
 
 TEST(Adam, NamesTheParameterWhoseGradientIsNotFinite) {
-  for (const double bad : {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
+  for (const double bad :
+       {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
     at::Tensor fine = leaf({3, 4}, 7);
     at::Tensor broken = leaf({3, 4}, 8);
     const at::Tensor before = broken.detach()[2].clone();
@@ -147,7 +148,8 @@ TEST(Adam, NamesTheParameterWhoseGradientIsNotFinite) {
     set_gradient(fine, 80);
     set_gradient(broken, 81);
     broken.mutable_grad()[2][1] = bad;
-    testing::expect_error<RunError>([&] { adam.step(1e-2, false); }, {"the gradient of broken is not finite"});
+    testing::expect_error<RunError>([&] { adam.step(1e-2, false); },
+                                    {"the gradient of broken is not finite"});
     EXPECT_TRUE(at::equal(broken.detach()[2], before));
   }
 }
