@@ -107,7 +107,8 @@ void add_bench(CLI::App& app, Request& request) {
   verb->add_option("--set", settings.overrides, "Override a value of the config that these make")->take_all();
   verb->add_option("--data", settings.data, "Files to train on, in place of made-up rows in memory")
       ->take_all();
-  verb->add_option("--threads", settings.threads, "CPU threads; 0: all cores")->capture_default_str();
+  verb->add_option("--threads", settings.threads, "CPU threads; 0: as a run would choose")
+      ->capture_default_str();
   verb->add_option("--precision", settings.precision, "Of the screening product: auto, float32, bfloat16")
       ->capture_default_str();
   verb->add_option("--device", settings.device, "cpu, cuda or auto")->capture_default_str();

@@ -84,8 +84,10 @@ void print_failures(const core::Plan& plan, const core::StudyResults& results,
                     const core::StudyPaths& paths) {
   std::size_t failed = 0;
   std::size_t missing = 0;
+  std::size_t changed = 0;
   for (const core::RunResult& result : results.runs) {
     if (result.status == "missing") ++missing;
+    if (result.status == "changed") ++changed;
     if (result.status != "failed" || ++failed > kToldFailures) continue;
     const std::string& name = plan.runs[result.run].name;
     fmt::print("\nfailed: {}\n{}\nlog: {}\n", name, result.error, paths.log(name).string());
@@ -93,12 +95,22 @@ void print_failures(const core::Plan& plan, const core::StudyResults& results,
   if (failed > kToldFailures)
     fmt::print("\n… and {} more failed runs, in runs.csv\n", failed - kToldFailures);
   if (missing > 0) fmt::print("\n{} of {} runs are not done yet\n", missing, results.runs.size());
+  if (changed > 0) {
+    fmt::print(
+        "\n{} of {} runs are left out: they lie there with another config, other plugins or other data\n",
+        changed, results.runs.size());
+  }
+}
+
+/// Ctrl-C is counted, and children tell how they ended: one who starts this program may have it ignore them.
+void set_signals() {
+  std::signal(SIGINT, on_study_interrupt);
+  std::signal(SIGTERM, on_study_interrupt);
+  std::signal(SIGCHLD, SIG_DFL);
 }
 
 int train_study(const core::Study& study, const core::Plan& plan, const core::PluginHost& host,
                 const core::StudyOptions& options) {
-  std::signal(SIGINT, on_study_interrupt);
-  std::signal(SIGTERM, on_study_interrupt);
   core::StudyOutcome outcome;
   {
     StudyProgress progress(study.name, options.jobs);
@@ -128,8 +140,10 @@ int study_command(const StudyArguments& arguments) {
   for (const fs::path& folder : arguments.plugin_path) options.plugin_path.push_back(fs::absolute(folder));
   core::PluginHost host(plugin_folders(arguments.plugin_path, study.config_file, study.overrides));
   const core::Plan plan = core::plan_of(study, host);
+  set_signals();
   if (arguments.dry_run) {
-    return print_dry_run(study, plan, core::dry_run(study, plan, host, options), options);
+    const auto dry = core::dry_run(study, plan, host, options, [] { return study_interrupts != 0; });
+    return dry.finished ? print_dry_run(study, plan, dry, options) : kInterrupted;
   }
   return train_study(study, plan, host, options);
 }

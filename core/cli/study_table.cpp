@@ -8,7 +8,7 @@
 namespace regulon::cli {
 namespace {
 
-/// Fewer pairs than this make an interval that is too narrow to conclude from.
+/// Fewer pairs than this do not show how the differences are distributed, which the interval relies on.
 constexpr std::int64_t kEnoughPairs = 5;
 constexpr std::size_t kMostPoints = 200;
 
@@ -80,16 +80,16 @@ Row head_cells(const core::Study& study, const std::vector<Column>& columns) {
 
 std::string mean_cell(const core::PointMeasure& measure) {
   const core::Spread& spread = measure.spread;
-  return spread.n > 1 ? fmt::format("{:.4g} ±{:.2g}", spread.mean, spread.std)
-                      : fmt::format("{:.4g}", spread.mean);
+  return spread.std ? fmt::format("{:.4g} ±{:.2g}", spread.mean, *spread.std)
+                    : fmt::format("{:.4g}", spread.mean);
 }
 
 std::string difference_cell(const core::PointMeasure& measure) {
   if (!measure.difference) return "";
   const core::Difference& difference = *measure.difference;
-  if (difference.n < 2) return fmt::format("{:+.3g}", difference.mean);
-  const bool clear = difference.n >= kEnoughPairs && (difference.low > 0 || difference.high < 0);
-  return fmt::format("{:+.3g} [{:+.2g}, {:+.2g}]{}", difference.mean, difference.low, difference.high,
+  if (!difference.low || !difference.high) return fmt::format("{:+.3g}", difference.mean);
+  const bool clear = difference.n >= kEnoughPairs && (*difference.low > 0 || *difference.high < 0);
+  return fmt::format("{:+.3g} [{:+.2g}, {:+.2g}]{}", difference.mean, *difference.low, *difference.high,
                      clear ? " *" : "");
 }
 
@@ -131,16 +131,17 @@ std::vector<std::string> table_lines(const core::Study& study, const core::Plan&
   if (results.points.size() < 2) return lines;
   rows = {head_cells(study, columns)};
   add_rows(study, plan, results, columns, 1, difference_cell, rows);
-  append(lines, {"",
-                 fmt::format("Differences from the first line, same seed, with {:.0f}% bootstrap interval",
-                             100 * core::kConfidence),
-                 ""});
-  append(lines, aligned(rows));
   append(lines,
          {"",
           fmt::format(
-              "* the interval leaves zero out. Of fewer than {} seeds none is marked: theirs are too narrow.",
-              kEnoughPairs)});
+              "Differences from the first line, same seed, with {:.0f}% interval (bootstrap, stretched to "
+              "Student's t)",
+              100 * core::kConfidence),
+          ""});
+  append(lines, aligned(rows));
+  append(lines, {"", fmt::format("* the interval leaves zero out. Of fewer than {} seeds none is marked: so "
+                                 "few say little about chance.",
+                                 kEnoughPairs)});
   return lines;
 }
 

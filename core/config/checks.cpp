@@ -18,7 +18,6 @@ using Words = std::set<std::string>;
 /// one.
 constexpr const char* kCosts = "costs";
 const Words kAlways = {"codes.dense", kCosts};
-constexpr std::size_t kLongestName = 100;
 
 /// What `ask` (needs or provides) says about an object of `choice`. Throws an Error if the plugin throws.
 Words asked(const Choice& choice, std::vector<std::string> (Plugin::*ask)() const) {
@@ -102,7 +101,7 @@ std::int64_t largest(const Choice& choice, const std::string& name) {
 
 /// A run's name becomes a folder's.
 bool is_file_name(const std::string& name) {
-  return !name.empty() && name.size() <= kLongestName && name.front() != '.' &&
+  return !name.empty() && name.size() <= kLongestRunName && name.front() != '.' &&
          std::none_of(name.begin(), name.end(),
                       [](unsigned char c) { return c < 0x20 || c == 0x7f || c == '/' || c == '\\'; });
 }
@@ -140,7 +139,7 @@ void check_needs(const std::vector<Party>& parties, const std::vector<Party>& pr
 void check_together(const Config& config, const doc::Table& document, doc::Problems& problems) {
   if (!is_file_name(config.run.name)) {
     problems.add(place_of(document, "run", "name"), "'name' of [run] cannot name a folder",
-                 fmt::format("1 to {} characters, no slash, not beginning with a dot", kLongestName),
+                 fmt::format("1 to {} characters, no slash, not beginning with a dot", kLongestRunName),
                  '"' + doc::shown(config.run.name) + '"');
   }
   const std::int64_t features = config.model.features;

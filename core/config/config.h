@@ -23,8 +23,8 @@ struct RunSection {
   std::string name = "run";
   std::int64_t seed = 0;
   std::int64_t steps = 1000;
-  std::string device = "auto";           ///< cpu, cuda, auto
-  std::int64_t threads = 0;              ///< 0: all cores
+  std::string device = "auto";  ///< cpu, cuda, auto
+  std::int64_t threads = 0;     ///< 0: one a core, fewer where OMP_NUM_THREADS says so, one for small steps
   std::string precision = "auto";        ///< of the product that finds candidates: auto, float32, bfloat16
   std::int64_t report_every = 50;        ///< steps between metrics lines
   std::int64_t checkpoint_every = 1000;  ///< steps between checkpoints; one is always written at the end

@@ -4,11 +4,15 @@
 #include "core/config/config.h"
 #include "core/config/document.h"
 
+#include <cstddef>
 #include <filesystem>
 #include <string>
 #include <vector>
 
 namespace regulon::core {
+
+/// What a run may be called: this many characters at most, see [run] name.
+inline constexpr std::size_t kLongestRunName = 100;
 
 /// A choice of a config as messages speak of it.
 struct Party {

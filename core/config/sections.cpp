@@ -19,7 +19,10 @@ void RunSection::declare(Declaration<RunSection>& d) {
   d.param("device", &RunSection::device)
       .choices({"cpu", "cuda", "auto"})
       .doc("auto: cuda where there is one");
-  d.param("threads", &RunSection::threads).at_least(0).at_most(4096).doc("CPU threads; 0: all cores");
+  d.param("threads", &RunSection::threads)
+      .at_least(0)
+      .at_most(4096)
+      .doc("CPU threads; 0: one a core, fewer where OMP_NUM_THREADS says so, one for small steps");
   d.param("precision", &RunSection::precision)
       .choices({"auto", "float32", "bfloat16"})
       .doc(

@@ -10,7 +10,6 @@
 #include <cerrno>
 #include <charconv>
 #include <fstream>
-#include <set>
 #include <string_view>
 #include <system_error>
 
@@ -24,7 +23,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kCheckpointEnding = ".safetensors";
-constexpr std::size_t kCheckpointsKept = 2;
 
 /// Entries of the manifest that tell where things lay and on what a run ran, not what it is.
 constexpr std::array<std::string_view, 3> kNotIdentity = {"environment", "config.file", "config.plugins"};
@@ -70,16 +68,24 @@ void sync_file(const fs::path& path) {
   if (failed != 0) fail_on_path(path, "cannot be synced", failed);
 }
 
+/// Whether a manifest is one of Regulon's, and not another program's file of that name.
+bool is_own_manifest(const fs::path& path) {
+  std::ifstream stream(path);
+  const nlohmann::json manifest = nlohmann::json::parse(stream, nullptr, false);
+  return manifest.is_object() && manifest.contains("config") && manifest.contains("versions");
+}
+
 /// Whether `folder` holds nothing but what a run leaves that ended before its first report and checkpoint.
-bool is_ours_to_begin(const fs::path& folder) {
-  static const std::set<std::string> marks = {".lock", "manifest.json", "manifest.json.partial"};
+bool was_never_trained(const fs::path& folder) {
   for (const auto& entry : fs::directory_iterator(folder)) {
     const std::string name = entry.path().filename().string();
     const bool empty_checkpoints =
         name == "checkpoints" && entry.is_directory() && fs::is_empty(entry.path());
     const bool empty_metrics =
         name == "metrics.jsonl" && entry.is_regular_file() && fs::is_empty(entry.path());
-    if (marks.count(name) == 0 && !empty_checkpoints && !empty_metrics) return false;
+    const bool mark = name == ".lock" || name == "manifest.json.partial" ||
+                      (name == "manifest.json" && is_own_manifest(entry.path()));
+    if (!mark && !empty_checkpoints && !empty_metrics) return false;
   }
   return true;
 }
@@ -126,22 +132,27 @@ RunFolder::RunFolder(fs::path folder, const nlohmann::json& manifest, bool resum
     throw InputError({folder_.string(), "cannot be a run's folder", "a folder, or nothing there yet",
                       "a file", "choose another with --out"});
   }
-  const bool something_there = fs::exists(folder_) && !fs::is_empty(folder_) && !is_ours_to_begin(folder_);
-  if (something_there && !resume) {
+  check_free(resume);
+  try {
+    make_folders(folder_ / "checkpoints");
+    lock_ = std::make_unique<Lock>(folder_);
+    check_free(resume);  // again: until now another process could train here
+    claim(manifest, resume);
+  } catch (const RunError& error) {
+    throw InputError(error.problems());  // nothing has run yet: the folder given is what is wrong
+  }
+}
+
+void RunFolder::check_free(bool resume) const {
+  if (!fs::exists(folder_) || was_never_trained(folder_)) return;
+  if (!resume) {
     throw InputError({folder_.string(), "exists already", "an empty folder, or none",
                       "a folder with something in it",
                       "--resume goes on with the run in it; --out DIR writes elsewhere"});
   }
-  if (something_there && !fs::exists(folder_ / "manifest.json")) {
+  if (!fs::exists(folder_ / "manifest.json")) {
     throw InputError({folder_.string(), "holds no run to resume", "a run's folder, an empty folder, or none",
                       "other files and no manifest.json", "choose another folder with --out"});
-  }
-  try {
-    make_folders(folder_ / "checkpoints");
-    lock_ = std::make_unique<Lock>(folder_);
-    claim(manifest, resume && something_there);
-  } catch (const RunError& error) {
-    throw InputError(error.problems());  // nothing has run yet: the folder given is what is wrong
   }
 }
 

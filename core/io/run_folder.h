@@ -3,6 +3,7 @@
 
 #include "core/io/named_tensors.h"
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -10,6 +11,9 @@
 #include <string>
 
 namespace regulon::core {
+
+/// Checkpoints that a run keeps, the newest ones.
+inline constexpr std::size_t kCheckpointsKept = 2;
 
 /// manifest.json, metrics.jsonl, checkpoints/, weights.safetensors, summary.json under one folder, held by
 /// one process at a time. Whole files are written beside, synced and renamed; metrics are appended, and cut
@@ -24,7 +28,8 @@ class RunFolder {
 
   /// Makes the folder and writes `manifest` into it. If it exists already: with `resume`, its manifest must
   /// say the same run (an InputError lists what differs); without, an InputError says how to go on or where
-  /// else to write. A second process on the same folder is an InputError.
+  /// else to write, unless the run there ended before its first report and checkpoint: its place is taken. A
+  /// second process on the same folder is an InputError.
   RunFolder(std::filesystem::path folder, const nlohmann::json& manifest, bool resume);
   ~RunFolder();
   RunFolder(const RunFolder&) = delete;
@@ -35,7 +40,7 @@ class RunFolder {
   bool finished() const;
   /// The newest checkpoint, if there is one.
   std::optional<Checkpoint> newest_checkpoint() const;
-  /// Writes a checkpoint, then removes all but the newest two.
+  /// Writes a checkpoint, then removes all but the newest `kCheckpointsKept`.
   void write_checkpoint(std::int64_t step, const NamedTensors& state);
   /// Drops metrics lines after `step`, and a line that a kill left torn.
   void cut_metrics(std::int64_t step);
@@ -49,6 +54,8 @@ class RunFolder {
  private:
   class Lock;
   void claim(const nlohmann::json& manifest, bool resume);
+  /// Throws InputError unless a run may begin in the folder, or with `resume` go on in it.
+  void check_free(bool resume) const;
 
   std::filesystem::path folder_;
   std::unique_ptr<Lock> lock_;

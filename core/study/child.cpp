@@ -77,7 +77,11 @@ Child::~Child() {
 }
 
 bool Child::ended() {
-  if (!ended_ && ::waitpid(process_, &status_, WNOHANG) == process_) ended_ = true;
+  if (ended_) return true;
+  const pid_t found = ::waitpid(process_, &status_, WNOHANG);
+  // Where SIGCHLD is ignored, the system throws away how a child ended, and in the end knows of none.
+  unknown_ = found < 0 && errno == ECHILD;
+  ended_ = unknown_ || found == process_;
   return ended_;
 }
 
@@ -91,8 +95,8 @@ bool Child::wait(double seconds) {
 
 void Child::send(int signal) const { ::kill(process_, signal); }
 
-int Child::exit_code() const { return WIFEXITED(status_) ? WEXITSTATUS(status_) : -1; }
+int Child::exit_code() const { return !unknown_ && WIFEXITED(status_) ? WEXITSTATUS(status_) : -1; }
 
-int Child::signal() const { return WIFSIGNALED(status_) ? WTERMSIG(status_) : 0; }
+int Child::signal() const { return !unknown_ && WIFSIGNALED(status_) ? WTERMSIG(status_) : 0; }
 
 }  // namespace regulon::core

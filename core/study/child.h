@@ -32,7 +32,8 @@ class Child {
   /// Waits until it has ended, but no longer than `seconds`. Whether it has.
   bool wait(double seconds);
   void send(int signal) const;
-  /// Of a process that has ended: its exit code, or -1 if a signal ended it.
+  /// Of a process that has ended: its exit code, or -1 if a signal ended it or if the system kept no record
+  /// of it, as it does where SIGCHLD is ignored.
   int exit_code() const;
   /// Of a process that has ended: the signal that ended it, or 0.
   int signal() const;
@@ -41,6 +42,7 @@ class Child {
   pid_t process_ = -1;
   int status_ = 0;
   bool ended_ = false;
+  bool unknown_ = false;  ///< how it ended
 };
 
 }  // namespace regulon::core

@@ -13,6 +13,7 @@
 #include <optional>
 
 #include "core/io/atomic_file.h"
+#include "core/io/run_folder.h"
 #include "core/study/child.h"
 
 namespace regulon::core {
@@ -21,10 +22,10 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::int64_t kTrialSteps = 20;
-constexpr std::size_t kTrials = 4;    ///< points that are tried at most
-constexpr double kTrialSeconds = 30;  ///< after which a trial is ended, and what it has shown is used
-constexpr double kStartSeconds = 1;   ///< start and evaluation of a run, where they were not measured
-constexpr std::int64_t kCheckpointsKept = 2;
+constexpr std::size_t kTrials = 4;      ///< points that are tried at most
+constexpr double kTrialSeconds = 30;    ///< after which a trial is ended, and what it has shown is used
+constexpr double kStartSeconds = 1;     ///< start and evaluation of a run, where they were not measured
+constexpr double kBetweenLooks = 0.05;  ///< seconds after which a trial is asked whether it is to stop
 
 /// What one run takes.
 struct Cost {
@@ -84,10 +85,10 @@ class TemporaryFolder {
   fs::path path_;
 };
 
-/// Trains a point for a few steps.
+/// Trains a point for a few steps, or until `stop` says so.
 class Trial {
  public:
-  Trial(const PlannedRun& run, const StudyOptions& options) : run_(run) {
+  Trial(const PlannedRun& run, const StudyOptions& options, const StopAsked& stop) : run_(run) {
     steps_ = std::min(kTrialSteps, run.config.run.steps);
     write_atomically(config_, run.config.resolved().dump());
     auto arguments = train_arguments(config_, out_, options);
@@ -97,8 +98,10 @@ class Trial {
     arguments.insert(arguments.end(), {"--set", "run.report_every=1"});
     const auto began = std::chrono::steady_clock::now();
     Child child({options.program, arguments, log_, options.threads_per_job()});
-    ended_ = child.wait(kTrialSeconds);
-    seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+    while (!ended_ && seconds_ < kTrialSeconds && !stop()) {
+      ended_ = child.wait(kBetweenLooks);
+      seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+    }
     if (ended_ && child.exit_code() != 0) {
       failure_ = failure_text(log_, run.name, child.exit_code(), child.signal());
     }
@@ -123,7 +126,8 @@ class Trial {
   double bytes(double lines) const {
     const RunSection& run = run_.config.run;
     const double checkpoint = folder_bytes(out_ / "checkpoints");
-    const std::int64_t checkpoints = std::min(kCheckpointsKept, (run.steps - 1) / run.checkpoint_every + 1);
+    const std::int64_t checkpoints =
+        std::min(static_cast<std::int64_t>(kCheckpointsKept), (run.steps - 1) / run.checkpoint_every + 1);
     std::error_code error;
     const auto metrics = static_cast<double>(fs::file_size(out_ / "metrics.jsonl", error));
     const double reports = std::ceil(static_cast<double>(run.steps) / static_cast<double>(run.report_every));
@@ -145,9 +149,10 @@ class Trial {
 /// Finds out what runs of each point take.
 class Estimator {
  public:
-  Estimator(const Plan& plan, const StudyPaths& paths, const StudyOptions& options)
-      : plan_(plan), paths_(paths), options_(options) {}
+  Estimator(const Plan& plan, const StudyPaths& paths, const StudyOptions& options, const StopAsked& stop)
+      : plan_(plan), paths_(paths), options_(options), stop_(stop) {}
 
+  /// Of no use if it was told to stop.
   Estimate estimate(const std::vector<std::pair<std::size_t, RunStatus>>& runs) {
     std::vector<const PlannedRun*> to_do;
     for (const auto& [index, status] : runs) {
@@ -176,9 +181,9 @@ class Estimator {
     }
     const std::vector<std::pair<std::size_t, const PlannedRun*>> points(unknown.begin(), unknown.end());
     const std::size_t trials = std::min(kTrials, points.size());
-    for (std::size_t i = 0; i < trials; ++i) {
+    for (std::size_t i = 0; i < trials && !stop_(); ++i) {
       const auto& [point, run] = points[i * points.size() / trials];
-      const Trial trial(*run, options_);
+      const Trial trial(*run, options_, stop_);
       if (!trial.failure().empty()) {
         estimate_.failures.push_back(fmt::format("{}: {}", plan_.points[point].label, trial.failure()));
       } else if (const auto cost = trial.cost()) {
@@ -220,6 +225,7 @@ class Estimator {
   const Plan& plan_;
   const StudyPaths& paths_;
   const StudyOptions& options_;
+  const StopAsked& stop_;
   std::map<std::size_t, Cost> costs_;  ///< by point
   std::size_t from_done_ = 0;
   std::size_t tried_ = 0;
@@ -229,7 +235,8 @@ class Estimator {
 
 }  // namespace
 
-DryRun dry_run(const Study& study, const Plan& plan, const PluginHost& host, const StudyOptions& options) {
+DryRun dry_run(const Study& study, const Plan& plan, const PluginHost& host, const StudyOptions& options,
+               const StopAsked& stop) {
   const StudyPaths paths{fs::absolute(options.out)};
   check_study_folder(paths, study, plan, options.redo);
   StatusReader reader(host);
@@ -237,7 +244,8 @@ DryRun dry_run(const Study& study, const Plan& plan, const PluginHost& host, con
   for (std::size_t i = 0; i < plan.runs.size(); ++i) {
     if (options.shard.has(i)) result.runs.emplace_back(i, reader.status(paths, plan.runs[i]));
   }
-  result.estimate = Estimator(plan, paths, options).estimate(result.runs);
+  result.estimate = Estimator(plan, paths, options, stop).estimate(result.runs);
+  result.finished = !stop();
   return result;
 }
 

@@ -12,15 +12,14 @@
 namespace regulon::core {
 namespace {
 
-constexpr std::size_t kLongestName = 100;  ///< what a run may be called, see [run] name
 constexpr std::size_t kHashDigits = 8;
 
 /// "LABEL,seed=3"; a label that is too long is cut and ends in its hash.
 std::string run_name(const std::string& label, std::int64_t seed) {
   const std::string ending = fmt::format(",seed={}", seed);
-  if (label.size() + ending.size() <= kLongestName) return label + ending;
+  if (label.size() + ending.size() <= kLongestRunName) return label + ending;
   const std::string mark = "+" + hash_text(label).substr(0, kHashDigits);
-  return label.substr(0, kLongestName - ending.size() - mark.size()) + mark + ending;
+  return label.substr(0, kLongestRunName - ending.size() - mark.size()) + mark + ending;
 }
 
 std::string label_of(const std::vector<std::size_t>& choices, const std::vector<Axis>& axes) {
@@ -102,6 +101,22 @@ Config config_at(const Point& point, const Study& study, Catalogue& catalogue) {
   return checked_config(document, study.config_file, catalogue, problems);
 }
 
+/// Long labels are cut and told apart by a short hash, which may be the same for two of them.
+void check_names(const Study& study, const Plan& plan) {
+  std::map<std::string, std::size_t> points;
+  std::vector<Problem> problems;
+  for (const PlannedRun& run : plan.runs) {
+    const auto [earlier, fresh] = points.emplace(run.name, run.point);
+    if (fresh) continue;
+    problems.push_back({study.file.string(), fmt::format("two runs are called {}", run.name),
+                        "a name for each: their folders are called so",
+                        fmt::format("the points {} and {}", plan.points[earlier->second].label,
+                                    plan.points[run.point].label),
+                        "shorten the names of axes or choices: name = \"…\", labels = […]"});
+  }
+  if (!problems.empty()) throw InputError(std::move(problems));
+}
+
 }  // namespace
 
 Plan plan_of(const Study& study, Catalogue& catalogue) {
@@ -126,6 +141,7 @@ Plan plan_of(const Study& study, Catalogue& catalogue) {
       plan.runs.push_back({config.run.name, point, config.run.seed, std::move(config)});
     }
   }
+  check_names(study, plan);
   return plan;
 }
 

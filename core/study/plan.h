@@ -30,7 +30,7 @@ struct Plan {
 };
 
 /// Makes the runs of `study`. Throws InputError with everything that is wrong in any of their configs, each
-/// problem once, with the run that has it if not all do.
+/// problem once, with the run that has it if not all do, or with the runs that would get the same name.
 Plan plan_of(const Study& study, Catalogue& catalogue);
 
 }  // namespace regulon::core

@@ -5,11 +5,11 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <fstream>
 #include <set>
 #include <string_view>
 
 #include "core/io/atomic_file.h"
+#include "core/io/json_file.h"
 
 namespace regulon::core {
 namespace {
@@ -24,12 +24,6 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 3> kPrefixes
 constexpr std::string_view kOfIds = "known_features";
 /// Figures that depend on the clock.
 constexpr std::array<std::string_view, 2> kClock = {"seconds", "rows_per_second"};
-
-json read_json(const fs::path& path) {
-  std::ifstream stream(path);
-  json held = json::parse(stream, nullptr, false);
-  return held.is_object() ? held : json();
-}
 
 bool is_of_clock(const std::string& key) {
   return std::find(kClock.begin(), kClock.end(), key) != kClock.end();
@@ -48,19 +42,19 @@ void collect(const std::string& name, const json& value, bool ids, Measures& mea
   }
 }
 
-RunResult look_at(std::size_t index, const PlannedRun& run, const StudyPaths& paths) {
-  RunResult result{index, "missing", "", {}, {}};
-  result.summary = read_json(paths.summary(run.name));
+RunResult look_at(std::size_t index, const PlannedRun& run, RunState state, const StudyPaths& paths) {
+  RunResult result{index, state == RunState::other ? "changed" : "missing", "", {}, {}};
+  if (state == RunState::done) result.summary = read_json_object(paths.summary(run.name));
   if (!result.summary.is_null()) {
     result.status = "done";
     result.measures = measures_of(result.summary);
     return result;
   }
-  const json failure = read_json(paths.failure(run.name));
-  if (!failure.is_null()) {
-    result.status = "failed";
-    result.error = failure.value("error", "");
-  }
+  const json failure = read_json_object(paths.failure(run.name));
+  if (failure.is_null()) return result;
+  result.status = "failed";
+  const auto error = failure.find("error");
+  if (error != failure.end() && error->is_string()) result.error = *error;
   return result;
 }
 
@@ -89,6 +83,9 @@ std::string field(const std::string& text) {
   return quoted + "\"";
 }
 
+/// A number that a single run cannot tell: empty, rather than a zero that looks like certainty.
+std::string field(const std::optional<double>& number) { return number ? fmt::format("{}", *number) : ""; }
+
 std::string label(const Study& study, const Plan& plan, std::size_t point, std::size_t axis) {
   return study.axes[axis].choices[plan.points[point].choices[axis]].label;
 }
@@ -115,15 +112,20 @@ json choices_json(const Study& study, const Plan& plan, std::size_t point) {
   return choices;
 }
 
+json json_of(const std::optional<double>& number) { return number ? json(*number) : json(); }
+
 json to_json(const PointMeasure& measure) {
   const Spread& spread = measure.spread;
-  json object = {
-      {"n", spread.n}, {"mean", spread.mean}, {"std", spread.std}, {"min", spread.min}, {"max", spread.max}};
+  json object = {{"n", spread.n},
+                 {"mean", spread.mean},
+                 {"std", json_of(spread.std)},
+                 {"min", spread.min},
+                 {"max", spread.max}};
   if (measure.difference) {
     object["difference"] = {{"n", measure.difference->n},
                             {"mean", measure.difference->mean},
-                            {"low", measure.difference->low},
-                            {"high", measure.difference->high}};
+                            {"low", json_of(measure.difference->low)},
+                            {"high", json_of(measure.difference->high)}};
   }
   return object;
 }
@@ -145,14 +147,14 @@ Measures measures_of(const json& summary) {
   return measures;
 }
 
-Measures read_measures(const fs::path& path) { return measures_of(read_json(path)); }
+Measures read_measures(const fs::path& path) { return measures_of(read_json_object(path)); }
 
-StudyResults results_of(const Plan& plan, const StudyPaths& paths) {
+StudyResults results_of(const Plan& plan, const StudyPaths& paths, const StateOf& state_of) {
   StudyResults results;
   std::vector<std::map<std::string, BySeed>> values(plan.points.size());
   for (std::size_t i = 0; i < plan.runs.size(); ++i) {
     const PlannedRun& run = plan.runs[i];
-    results.runs.push_back(look_at(i, run, paths));
+    results.runs.push_back(look_at(i, run, state_of(run), paths));
     for (const auto& [name, value] : results.runs.back().measures) values[run.point][name][run.seed] = value;
   }
   for (std::size_t point = 0; point < plan.points.size(); ++point) {
@@ -173,10 +175,10 @@ std::string points_csv(const Study& study, const Plan& plan, const StudyResults&
     for (const auto& [name, measure] : results.points[point]) {
       const Spread& spread = measure.spread;
       text += fmt::format("{}{},{},{},{},{},{},", point_fields(study, plan, point), field(name), spread.n,
-                          spread.mean, spread.std, spread.min, spread.max);
+                          spread.mean, field(spread.std), spread.min, spread.max);
       const auto& difference = measure.difference;
-      text += difference ? fmt::format("{},{},{},{}\n", difference->mean, difference->low, difference->high,
-                                       difference->n)
+      text += difference ? fmt::format("{},{},{},{}\n", difference->mean, field(difference->low),
+                                       field(difference->high), difference->n)
                          : ",,,0\n";
     }
   }

@@ -6,6 +6,7 @@
 #include "core/study/study_folder.h"
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -28,7 +29,7 @@ Measures read_measures(const std::filesystem::path& path);
 /// One run, looked at.
 struct RunResult {
   std::size_t run = 0;     ///< index into the plan
-  std::string status;      ///< "done", "failed", "missing"
+  std::string status;      ///< "done", "failed", "changed" (another run lies there), "missing"
   std::string error;       ///< of a failed run
   nlohmann::json summary;  ///< of a finished one
   Measures measures;
@@ -46,9 +47,12 @@ struct StudyResults {
   std::vector<std::map<std::string, PointMeasure>> points;  ///< one per point of the plan, by measure
 };
 
-/// Reads what lies in the study's folder. A run that is there counts as done whoever trained it: call after
-/// runs of other configs were refused.
-StudyResults results_of(const Plan& plan, const StudyPaths& paths);
+/// How far a run has come, see `StatusReader`.
+using StateOf = std::function<RunState(const PlannedRun&)>;
+
+/// Reads what lies in the study's folder. Only runs that `state_of` calls done have measures: those of other
+/// configs, plugins or data are left out of the points.
+StudyResults results_of(const Plan& plan, const StudyPaths& paths, const StateOf& state_of);
 
 /// A line per point and measure.
 std::string points_csv(const Study& study, const Plan& plan, const StudyResults& results);

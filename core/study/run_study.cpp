@@ -8,6 +8,7 @@
 #include <deque>
 #include <list>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <thread>
 
 #include "core/io/atomic_file.h"
@@ -30,14 +31,15 @@ double seconds_since(Clock::time_point then) {
   return std::chrono::duration<double>(Clock::now() - then).count();
 }
 
-/// Waits until nobody holds the run's folder; not forever: the run itself tells who is there.
-void wait_until_free(const fs::path& folder) {
-  const fs::path lock = folder / ".lock";
+/// The lock of a run's folder; nothing if there is no folder, or if another process keeps it for long.
+std::optional<FileLock> lock_of(const fs::path& folder) {
   const auto until = Clock::now() + kPatience;
-  while (fs::exists(lock) && Clock::now() < until) {
-    if (FileLock::try_take(lock)) return;
+  while (fs::is_directory(folder)) {
+    auto lock = FileLock::try_take(folder / ".lock");
+    if (lock || Clock::now() > until) return lock;
     std::this_thread::sleep_for(kBetweenLooks);
   }
+  return std::nullopt;
 }
 
 void remove_file(const fs::path& path) {
@@ -49,22 +51,21 @@ void remove_file(const fs::path& path) {
 /// The runs of one call, one after the other and several at a time.
 class StudyRunner {
  public:
-  StudyRunner(const Plan& plan, const StudyPaths& paths, const StudyOptions& options,
+  StudyRunner(const Plan& plan, const StudyPaths& paths, StatusReader& reader, const StudyOptions& options,
               const StudyCallbacks& callbacks)
-      : plan_(plan), paths_(paths), options_(options), callbacks_(callbacks) {}
+      : plan_(plan), paths_(paths), reader_(reader), options_(options), callbacks_(callbacks) {}
 
   /// Sorts the shard's runs by what is to be done. Throws InputError for runs that differ from what is there.
-  void look(const PluginHost& host) {
-    StatusReader reader(host);
+  void look() {
     std::vector<Problem> changes;
     std::int64_t runs = 0;
     for (std::size_t i = 0; i < plan_.runs.size(); ++i) {
       if (!options_.shard.has(i)) continue;
       ++runs;
       const PlannedRun& run = plan_.runs[i];
-      const RunStatus status = reader.status(paths_, run);
+      const RunStatus status = reader_.status(paths_, run);
       if (status.state == RunState::other && !options_.redo) add_change(run, status, changes);
-      if (status.state != RunState::done) pending_.push_back({&run, status.state});
+      if (status.state != RunState::done) pending_.push_back(&run);
     }
     if (!changes.empty()) throw InputError(std::move(changes));
     if (callbacks_.on_begin) callbacks_.on_begin(runs, runs - static_cast<std::int64_t>(pending_.size()));
@@ -87,10 +88,6 @@ class StudyRunner {
   }
 
  private:
-  struct Pending {
-    const PlannedRun* run;
-    RunState state;
-  };
   struct Active {
     Active(const PlannedRun& the_run, const Command& command) : run(&the_run), child(command) {}
     const PlannedRun* run;
@@ -113,16 +110,21 @@ class StudyRunner {
   }
 
   void start() {
-    const Pending next = pending_.front();
+    const PlannedRun& run = *pending_.front();
     pending_.pop_front();
-    const std::string& name = next.run->name;
-    wait_until_free(paths_.run(name));
-    if (next.state == RunState::other) fs::remove_all(paths_.run(name));
+    const std::string& name = run.name;
+    RunState state = RunState::missing;
+    {
+      const auto lock = lock_of(paths_.run(name));
+      state = reader_.status(paths_, run).state;  // since the last look, somebody may have been there
+      // Without the lock nothing is removed: the run itself finds its folder in use, and says so.
+      if (state == RunState::other && options_.redo && lock) remove_run(paths_, name);
+    }
     remove_file(paths_.failure(name));
-    if (callbacks_.on_start) callbacks_.on_start(*next.run, next.state == RunState::begun);
+    if (callbacks_.on_start) callbacks_.on_start(run, state == RunState::begun || state == RunState::done);
     const Command command{options_.program, train_arguments(paths_.config(name), paths_.run(name), options_),
                           paths_.log(name), options_.threads_per_job()};
-    active_.emplace_back(*next.run, command);
+    active_.emplace_back(run, command);
   }
 
   void collect(StudyOutcome& outcome) {
@@ -168,9 +170,10 @@ class StudyRunner {
 
   const Plan& plan_;
   const StudyPaths& paths_;
+  StatusReader& reader_;
   const StudyOptions& options_;
   const StudyCallbacks& callbacks_;
-  std::deque<Pending> pending_;
+  std::deque<const PlannedRun*> pending_;
   std::list<Active> active_;
   int stopping_ = 0;
 };
@@ -194,18 +197,20 @@ StudyOutcome run_study(const Study& study, const Plan& plan, const PluginHost& h
                        const StudyOptions& options, const StudyCallbacks& callbacks) {
   const StudyPaths paths{fs::absolute(options.out)};
   check_study_folder(paths, study, plan, options.redo);
-  const StudyLock lock(paths, options.shard);
-  StudyRunner runner(plan, paths, options, callbacks);
+  const StudyLock lock(paths, options.shard, plan);
+  StatusReader reader(host);
+  StudyRunner runner(plan, paths, reader, options, callbacks);
   {
     const FileLock together = lock_results(paths);
     check_study_folder(paths, study, plan, options.redo);
-    runner.look(host);
+    runner.look();
     claim_study_folder(paths, study, plan);
   }
   StudyOutcome outcome;
   runner.run(outcome);
   const FileLock together = lock_results(paths);
-  outcome.results = results_of(plan, paths);
+  outcome.results =
+      results_of(plan, paths, [&](const PlannedRun& run) { return reader.status(paths, run).state; });
   write_results(study, plan, paths, outcome.results);
   return outcome;
 }

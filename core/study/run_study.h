@@ -61,7 +61,7 @@ struct StudyOutcome {
   bool finished = false;  ///< false if `stop` ended it
   std::int64_t trained = 0;
   std::int64_t failed = 0;  ///< of this shard, in this call
-  StudyResults results;     ///< of all that lies in the folder
+  StudyResults results;     ///< of all that lies in the folder and is of this plan
 };
 
 /// Trains the runs of `plan` (of the shard) that are not done yet into `options.out`, goes on with those that

@@ -4,10 +4,13 @@
 
 #include <charconv>
 #include <fstream>
+#include <iterator>
 #include <nlohmann/json.hpp>
+#include <string_view>
 
 #include "core/io/atomic_file.h"
 #include "core/io/hash.h"
+#include "core/io/json_file.h"
 #include "core/io/run_folder.h"
 #include "core/train/run.h"
 
@@ -19,18 +22,51 @@ using nlohmann::json;
 
 constexpr std::size_t kToldDifferences = 5;
 
-/// The JSON object in `path`, or null if there is none.
-json read_json(const fs::path& path) {
-  std::ifstream stream(path);
-  json held = json::parse(stream, nullptr, false);
-  return held.is_object() ? held : json();
-}
+constexpr std::string_view kAside = ".old-";  ///< no run's name begins with a dot
+
+std::string identity_hash(const PlannedRun& run) { return hash_text(run.config.identity().dump()); }
 
 /// What a study is: its name, and of each run what makes it that run.
 json description_of(const Study& study, const Plan& plan) {
   json runs = json::object();
-  for (const PlannedRun& run : plan.runs) runs[run.name] = hash_text(run.config.identity().dump());
+  for (const PlannedRun& run : plan.runs) runs[run.name] = identity_hash(run);
   return {{"study", study.name}, {"file", study.file.string()}, {"runs", runs}};
+}
+
+/// What shards divide: so many parts, of these runs in this order.
+json division_of(const Shard& shard, const Plan& plan) {
+  Hasher runs;
+  for (const PlannedRun& run : plan.runs) runs.update(run.name + " " + identity_hash(run) + "\n");
+  return {{"shards", shard.of}, {"runs", runs.hex()}};
+}
+
+void remove_tree(const fs::path& path) {
+  std::error_code error;
+  fs::remove_all(path, error);
+  if (error) fail_on_path(path, "cannot be removed", error.value());
+}
+
+/// Removes runs that a kill left put aside.
+void sweep(const fs::path& runs) {
+  if (!fs::is_directory(runs)) return;
+  std::vector<fs::path> aside;
+  for (const auto& entry : fs::directory_iterator(runs)) {
+    if (entry.path().filename().string().starts_with(kAside)) aside.push_back(entry.path());
+  }
+  for (const fs::path& path : aside) remove_tree(path);
+}
+
+/// study.json, or null if there is none. Throws InputError if it is not what Regulon wrote.
+json read_description(const StudyPaths& paths) {
+  if (!fs::exists(paths.description())) return {};
+  json there = read_json_object(paths.description());
+  const auto is = [&](const char* key, json::value_t type) {
+    return there.contains(key) && there.at(key).type() == type;
+  };
+  if (!there.is_null() && is("study", json::value_t::string) && is("runs", json::value_t::object))
+    return there;
+  throw InputError({paths.description().string(), "is damaged", "what a study is: its name and its runs",
+                    "something else", "choose another folder with --out, or remove the folder"});
 }
 
 /// Whether nothing is in `folder` but locks and what a kill left of the first file.
@@ -49,8 +85,9 @@ bool is_ours_to_begin(const fs::path& folder) {
 
 /// What differs between a run's config as it was claimed and as it is now.
 std::vector<std::string> config_differences(const StudyPaths& paths, const PlannedRun& run) {
-  return manifest_differences({{"config", read_json(paths.config(run.name))}},
-                              {{"config", run.config.resolved()}});
+  const json there = read_json_object(paths.config(run.name));
+  if (there.is_null()) return {};
+  return manifest_differences({{"config", there}}, {{"config", run.config.resolved()}});
 }
 
 void refuse_changed_runs(const StudyPaths& paths, const std::vector<const PlannedRun*>& changed) {
@@ -66,14 +103,6 @@ void refuse_changed_runs(const StudyPaths& paths, const std::vector<const Planne
       "{} of the study's runs changed: choose another folder with --out, or --redo to train them again",
       changed.size());
   throw InputError(std::move(problems));
-}
-
-std::optional<FileLock> try_lock(const StudyPaths& paths, const std::string& name, FileLock::Kind kind) {
-  try {
-    return FileLock::try_take(paths.root / name, kind);
-  } catch (const RunError& error) {
-    throw InputError(error.problems());  // nothing has run yet: the folder given is what is wrong
-  }
 }
 
 }  // namespace
@@ -102,7 +131,7 @@ std::string StatusReader::fingerprint(const Config& config) {
 }
 
 RunStatus StatusReader::status(const StudyPaths& paths, const PlannedRun& run) {
-  const json manifest = read_json(paths.run(run.name) / "manifest.json");
+  const json manifest = read_json_object(paths.run(run.name) / "manifest.json");
   if (manifest.is_null()) return {RunState::missing, {}};
   std::string data;
   try {
@@ -121,21 +150,21 @@ void check_study_folder(const StudyPaths& paths, const Study& study, const Plan&
     throw InputError({paths.root.string(), "cannot be a study's folder", "a folder, or nothing there yet",
                       "a file", "choose another with --out"});
   }
-  const json there = read_json(paths.description());
+  const json there = read_description(paths);
   if (there.is_null()) {
     if (is_ours_to_begin(paths.root)) return;
     throw InputError({paths.root.string(), "holds no study", "a study's folder, an empty one, or none",
                       "other files", "choose another folder with --out"});
   }
-  const std::string name = there.value("study", "");
+  const auto name = there.at("study").get<std::string>();
   if (name != study.name) refuse_other_study(paths, fmt::format("the study '{}'", name));
   if (redo) return;
-  const json runs = there.value("runs", json::object());
+  const json& runs = there.at("runs");
   bool shared = false;
   std::vector<const PlannedRun*> changed;
   for (const PlannedRun& run : plan.runs) {
     if (!runs.contains(run.name)) continue;
-    const bool same = runs.at(run.name) == hash_text(run.config.identity().dump());
+    const bool same = runs.at(run.name) == identity_hash(run);
     shared = shared || same;
     if (!same) changed.push_back(&run);
   }
@@ -143,16 +172,26 @@ void check_study_folder(const StudyPaths& paths, const Study& study, const Plan&
   if (!shared) refuse_other_study(paths, fmt::format("one of that name, of {} other runs", runs.size()));
 }
 
-StudyLock::StudyLock(const StudyPaths& paths, const Shard& shard) {
+void remove_run(const StudyPaths& paths, const std::string& run) {
+  const fs::path aside = paths.root / "runs" / (std::string(kAside) + run);
+  remove_tree(aside);
+  std::error_code error;
+  fs::rename(paths.run(run), aside, error);
+  if (error) fail_on_path(paths.run(run), "cannot be renamed", error.value());
+  remove_tree(aside);
+}
+
+StudyLock::StudyLock(const StudyPaths& paths, const Shard& shard, const Plan& plan) {
+  const bool whole = shard.of == 1;
   try {
     make_folders(paths.root);
+    if (whole) {
+      take_alone(paths);
+    } else {
+      share(paths, shard, plan);
+    }
   } catch (const RunError& error) {
-    throw InputError(error.problems());
-  }
-  const bool whole = shard.of == 1;
-  study_ = try_lock(paths, ".lock", whole ? FileLock::Kind::exclusive : FileLock::Kind::shared);
-  if (study_ && !whole) {
-    shard_ = try_lock(paths, fmt::format(".lock-{}-of-{}", shard.index, shard.of), FileLock::Kind::exclusive);
+    throw InputError(error.problems());  // nothing has run yet: the folder given is what is wrong
   }
   if (study_ && (whole || shard_)) return;
   throw InputError({paths.root.string(), "is in use by another process",
@@ -160,9 +199,40 @@ StudyLock::StudyLock(const StudyPaths& paths, const Shard& shard) {
                     "a locked one", "wait for it to end, or choose another folder with --out"});
 }
 
+void StudyLock::take_alone(const StudyPaths& paths) {
+  study_ = FileLock::try_take(paths.root / ".lock");
+  if (study_) sweep(paths.root / "runs");
+}
+
+void StudyLock::share(const StudyPaths& paths, const Shard& shard, const Plan& plan) {
+  const json division = division_of(shard, plan);
+  // Shards that start together come here one after the other: the first finds nobody, the others find it.
+  const FileLock one_at_a_time = FileLock::take(paths.root / ".lock-division");
+  const fs::path record = paths.root / ".lock-shards";
+  take_alone(paths);
+  if (study_) {
+    write_atomically(record, division.dump() + "\n");
+    study_.reset();
+  }
+  study_ = FileLock::try_take(paths.root / ".lock", FileLock::Kind::shared);
+  if (!study_) return;
+  const json there = read_json_object(record);
+  if (there != division) {
+    const bool same_runs = there.is_object() && there.value("runs", json()) == division.at("runs");
+    throw InputError({paths.root.string(), "is in use by other shards, which divide it otherwise",
+                      same_runs ? fmt::format("a shard of {}", there.value("shards", json()).dump())
+                                : "the same runs: the same study file and the same --set",
+                      same_runs ? fmt::format("one of {}", shard.of) : "other runs",
+                      "wait for them to end, or choose another folder with --out"});
+  }
+  shard_ = FileLock::try_take(paths.root / fmt::format(".lock-{}-of-{}", shard.index, shard.of));
+}
+
 FileLock lock_results(const StudyPaths& paths) { return FileLock::take(paths.root / ".lock-results"); }
 
 void claim_study_folder(const StudyPaths& paths, const Study& study, const Plan& plan) {
+  // First, because it is what tells the folder from a stranger's if a kill comes next.
+  write_atomically(paths.description(), description_of(study, plan).dump(2) + "\n");
   for (const char* folder : {"configs", "runs", "logs", "failures"}) make_folders(paths.root / folder);
   for (const PlannedRun& run : plan.runs) {
     const std::string text = run.config.resolved().dump(2) + "\n";
@@ -170,7 +240,6 @@ void claim_study_folder(const StudyPaths& paths, const Study& study, const Plan&
     const std::string there{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
     if (there != text) write_atomically(paths.config(run.name), text);
   }
-  write_atomically(paths.description(), description_of(study, plan).dump(2) + "\n");
 }
 
 }  // namespace regulon::core

@@ -70,22 +70,32 @@ class StatusReader {
   std::map<std::string, std::string> fingerprints_;  ///< by what settles the data
 };
 
-/// Throws InputError if `root` holds something else than this study, or a part of it, or nothing. With
+/// Throws InputError if `root` holds something else than this study, or a part of it, or nothing; if its
+/// study.json is damaged. With
 /// `redo`, a study of the same name may hold other runs.
 void check_study_folder(const StudyPaths& paths, const Study& study, const Plan& plan, bool redo);
 
 /// Holds a study's folder for this process: alone, or beside other shards.
 class StudyLock {
  public:
-  /// Makes the folder. Throws InputError if another process is at this study (or at this shard of it).
-  StudyLock(const StudyPaths& paths, const Shard& shard);
+  /// Makes the folder; if nobody else is in it, removes what a kill left of runs being removed. Throws
+  /// InputError if another process is at this study or at this shard of it, or if other shards divide another
+  /// plan, or divide it by another number: they would do runs of this one.
+  StudyLock(const StudyPaths& paths, const Shard& shard, const Plan& plan);
 
  private:
+  void take_alone(const StudyPaths& paths);
+  void share(const StudyPaths& paths, const Shard& shard, const Plan& plan);
+
   std::optional<FileLock> study_;
   std::optional<FileLock> shard_;
 };
 
-/// Writes study.json and the runs' configs, after `check_study_folder`; held against other shards.
+/// Removes a run's folder, whose lock the caller holds: first out of the way in one step, so that a kill
+/// leaves no half of a run. Throws RunError.
+void remove_run(const StudyPaths& paths, const std::string& run);
+
+/// Writes study.json and then the runs' configs, after `check_study_folder`; held against other shards.
 void claim_study_folder(const StudyPaths& paths, const Study& study, const Plan& plan);
 
 /// Waits for the right to write what shards write together.

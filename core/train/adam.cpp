@@ -35,7 +35,8 @@ struct Rows {
 
 [[noreturn]] void refuse_gradient(const std::string& what) {
   throw RunError(
-      {"optimiser", "the gradient of " + what + " is not finite", "finite numbers", "infinity or NaN",
+      {"optimiser", "the gradient of " + what + " is not finite", "numbers that can be squared",
+       "infinity, NaN or above 1e19",
        "a loss term's gradient overflows or is undefined at a value it met (a root or a logarithm at "
        "zero); leave terms out one by one to find it, or lower the learning rate"});
 }

@@ -3,7 +3,7 @@
 
 /// A feature of frequency p costs (p + offset)^power. At a negative power rare features cost more, at a
 /// positive one frequent ones. A setting to start from: the defaults and, under [cost],
-/// averaging = 0.99, warm_up = 200, least = 0.1, cap = 10.
+/// averaging = 0.99, warm_up = 200, least = 0.1, cap = 10. No publication of it is known.
 class PowerFrequency final : public regulon::FeatureCost {
  public:
   static void declare(regulon::Declaration<PowerFrequency>& d) {

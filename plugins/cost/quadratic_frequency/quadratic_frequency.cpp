@@ -1,11 +1,12 @@
 #include <ATen/TensorOperators.h>
 #include <regulon/feature_cost.h>
 
-/// A feature of frequency p costs 1 + p / p0: with the term l0 that is a penalty of sum_i p_i (1 + p_i / p0),
-/// linear in the frequency of rare features and quadratic in that of features more frequent than p0, which it
-/// means to remove (Smith et al. 2025, "Negative Results for SAEs on Downstream Tasks", GDM interpretability
-/// team). There the gradient goes through both factors; a cost has none, so that p0 here pulls like 2 p0
-/// there. The opposite of log_rarity.
+/// A feature of frequency p costs 1 + p / p0: with the term l0, and with mean_one = false under [cost] (else
+/// costs are divided by their mean), that is a penalty of sum_i p_i (1 + p_i / p0), linear in the frequency
+/// of rare features and quadratic in that of features more frequent than p0, which it means to remove (Smith
+/// et al. 2025, "Negative Results for SAEs on Downstream Tasks", GDM interpretability team). There the
+/// gradient goes through both factors; a cost has none, so that p0 here pulls like 2 p0 there. The opposite
+/// of log_rarity.
 class QuadraticFrequency final : public regulon::FeatureCost {
  public:
   static void declare(regulon::Declaration<QuadraticFrequency>& d) {

@@ -13,7 +13,7 @@
 ///
 /// The selection chooses by pi; the codes carry the gate's activation, ReLU(pi), as the channel "gate". The
 /// step from gate to codes has no gradient: the gate's bias learns only from terms that need "codes.gate",
-/// such as gated_auxiliary and gate_l1, or under jumprelu through theta.
+/// such as gated_auxiliary and gate_l1, or under jumprelu, with `gradient_to_input`, through theta's window.
 class Gated final : public regulon::Encoder {
  public:
   static void declare(regulon::Declaration<Gated>& d) {
@@ -23,8 +23,8 @@ class Gated final : public regulon::Encoder {
         .at_least(0)
         .unit("features a row")
         .doc(
-            "gate biases at first such that each feature passes in initial_l0 / n of the data sample; 0: "
-            "zeros");
+            "gate biases at first such that each feature passes in initial_l0 / n of the data sample, but "
+            "in at least one row; 0: zeros");
   }
   std::vector<std::string> provides() const override {
     return {"encoder.directions", "encoder.untied", "codes.gradient", "codes.gate"};
@@ -46,8 +46,8 @@ class Gated final : public regulon::Encoder {
   regulon::Codes encode(const regulon::EncodeView& view) override {
     const at::Tensor center = subtract_decoder_bias_ ? view.dictionary.bias() : at::Tensor();
     // The magnitude uses the product without the gate's bias, which must get no gradient from there.
-    const regulon::Codes chosen =
-        regulon::ops::select_product({view.batch, weight_, gate_bias_.detach(), center}, view.selection);
+    const regulon::Codes chosen = regulon::ops::select_product(
+        {view.batch, weight_, gate_bias_.detach(), center}, with_gate_bias(view.selection));
     const auto of_entries = [&](const at::Tensor& by_feature) {
       return by_feature.index_select(0, chosen.feature_ids());
     };
@@ -70,6 +70,13 @@ class Gated final : public regulon::Encoder {
   at::Tensor directions(const regulon::Dictionary&) const override { return weight_; }
 
  private:
+  /// A window's gradient that reaches pi also belongs to the gate's bias. To the threshold it goes with the
+  /// opposite sign, so the bias takes it there, less itself: not a bit of the threshold changes.
+  regulon::Selection with_gate_bias(regulon::Selection selection) const {
+    if (!selection.window_to_input || !selection.thresholds.defined()) return selection;
+    selection.thresholds = selection.thresholds - (gate_bias_ - gate_bias_.detach());
+    return selection;
+  }
   /// [n]: pi where its score equals the threshold.
   at::Tensor edge(const regulon::Selection& selection) const {
     at::Tensor edge = selection.thresholds.detach().expand_as(gate_bias_);

@@ -14,8 +14,8 @@ class Linear final : public regulon::Encoder {
         .at_least(0)
         .unit("features a row")
         .doc(
-            "biases at first such that each feature passes zero in initial_l0 / n of the data sample; 0: "
-            "zeros");
+            "biases at first such that each feature passes zero in initial_l0 / n of the data sample, but "
+            "in at least one row; 0: zeros");
   }
   std::vector<std::string> provides() const override {
     std::vector<std::string> words = {"encoder.directions", "codes.gradient"};

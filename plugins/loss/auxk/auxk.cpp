@@ -38,16 +38,18 @@ class AuxK final : public regulon::LossTerm {
 
   void prepare(regulon::Preparation& preparation) override {
     most_ = k_aux_ > 0 ? k_aux_ : std::max<std::int64_t>(1, preparation.width / 2);
+    preparation.state("latest", latest_, {1}, at::kLong);
   }
 
   at::Tensor value(const regulon::StepView& step) override {
     const at::Tensor silent = step.stats().silent_rows + step.codes().rows() >= dead_after_;
     const at::Tensor dead = at::nonzero(silent.logical_and(regulon::ops::feature_counts(step.codes()) == 0));
-    dead_ = dead.size(0);
-    if (dead_ == 0) return {};
+    const std::int64_t count = dead.size(0);
+    latest_.fill_(count);
+    if (count == 0) return {};
     regulon::Selection best;
     best.family = regulon::Selection::Family::rank;
-    best.k = std::min(most_, dead_);
+    best.k = std::min(most_, count);
     best.only = dead.squeeze(1);
     const at::Tensor guess =
         regulon::ops::decode(step.encode(best), step.dictionary().weight(), at::Tensor());
@@ -56,7 +58,7 @@ class AuxK final : public regulon::LossTerm {
     return fade_ ? value * (static_cast<double>(best.k) / static_cast<double>(most_)) : value;
   }
 
-  std::map<std::string, double> report() const override { return {{"dead", static_cast<double>(dead_)}}; }
+  std::map<std::string, double> report() const override { return {{"dead", latest_.item<double>()}}; }
 
  private:
   /// One over the mean squared distance from the mean row; zero where there is none.
@@ -72,7 +74,7 @@ class AuxK final : public regulon::LossTerm {
   std::string relative_to_ = "error";
   bool fade_ = false;
   std::int64_t most_ = 1;
-  std::int64_t dead_ = 0;  // at the last step
+  at::Tensor latest_;  ///< [1]: dead features at the last step, for the report after a resume too
 };
 
 REGULON_LOSS_TERM(AuxK, "auxk", "Dead features are to reconstruct the error that the living leave")

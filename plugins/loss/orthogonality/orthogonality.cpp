@@ -51,7 +51,8 @@ class Orthogonality final : public regulon::LossTerm {
     }
     // Row, other and share of each pair, for every term that asks in this step.
     const std::string key = uses_lists_
-                                ? "nearest_neighbours(decoder, lists of " + std::to_string(list_length_) + ")"
+                                ? "nearest_neighbours(decoder, lists of " + std::to_string(list_length_) +
+                                      " within " + std::to_string(tolerance_) + ")"
                                 : "nearest_neighbours(decoder)";
     const auto& pairs = step.once(key, [&] {
       // Rows that the core keeps at norm one need not be made so again.

@@ -13,16 +13,17 @@
 ///
 /// A feature that has just been resampled disturbs the reconstruction until it has learnt: let `until` end
 /// well before the run does. Encoder rows are all encoder parameters of [n, d], biases all of [n]; a tied
-/// encoder has no rows of its own. Dead is what was silent for `dead_after` rows, and was not resampled
-/// within them. More dead features than rows wait for the next turn. The state tells of each feature how
-/// often and at which step it was resampled.
+/// encoder has no rows of its own. What the activation learns is not within reach here: under jumprelu a
+/// resampled feature keeps its theta, also one that killed it. Dead is what was silent for `dead_after` rows,
+/// and was not resampled within them. More dead features than rows wait for the next turn. The state tells of
+/// each feature how often and at which step it was resampled.
 class Resample final : public regulon::LossTerm {
  public:
   static void declare(regulon::Declaration<Resample>& d) {
     d.param("dead_after", &Resample::dead_after_)
         .at_least(1)
         .unit("rows")
-        .doc("without activity after which a feature counts as dead");
+        .doc("without activity after which a feature counts as dead; jumprelu's theta is left as it is");
     d.param("power", &Resample::power_)
         .at_least(0)
         .at_most(8)

@@ -33,6 +33,7 @@ class NeighbourLists {
   void prepare(Preparation& preparation, const NeighbourListSettings& settings);
   /// The nearest other rows of `unit_rows` [n, d] (rows of norm one, or zero): as `ops::nearest_neighbours`,
   /// but from the lists. The first call makes all lists, which is exact. Same state, same rows: same bits.
+  /// Throws RunError if a row is not finite or far from unit length.
   ops::Neighbours nearest(const at::Tensor& unit_rows);
   /// "recall" in [0, 1] and "deficit" in cosine, of the last whole rotation (of the first one, so far), and
   /// "period" in calls. Empty before anything was audited.
@@ -42,7 +43,7 @@ class NeighbourLists {
   NeighbourListSettings settings_;
   at::Tensor ids_;   ///< [n, m] int32: nearest first as last ranked; -1 where there are fewer than m others
   at::Tensor ties_;  ///< [n] int32: how many of the first share the largest cosine
-  at::Tensor figures_;  ///< [8] double: see neighbour_lists.cpp
+  at::Tensor figures_;  ///< [9] double: see neighbour_lists.cpp
 };
 
 }  // namespace regulon

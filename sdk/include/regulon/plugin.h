@@ -73,10 +73,12 @@ class Plugin {
   /// What must be there for this plugin, given its parameters; a config that lacks one is refused with the
   /// reason. Known needs:
   ///
-  /// - "encoder.directions": it has one per feature; "encoder.untied": they are not the dictionary's rows;
+  /// - "encoder.directions": the encoder has a direction for each feature (StepView::encoder_directions);
+  /// - "encoder.untied": these directions are its own and not the dictionary's rows;
   /// - "codes.gradient": codes have gradient to what the encoder learns (a solver's are constants);
   /// - "codes.open": codes carry the channel "open", by which thresholds learn (jumprelu);
-  /// - "codes.gate": they carry the channel "gate"; "codes.spare": the activation leaves positive ones out;
+  /// - "codes.gate": codes carry the channel "gate" (gated);
+  /// - "codes.spare": the activation leaves out features whose pre-activation is positive (not relu at zero);
   /// - "codes.dense": always met; this plugin asks for Codes::to_dense and costs what a matrix costs;
   /// - "costs": always met; this plugin reads the feature costs (a [cost] that nothing reads is refused).
   virtual std::vector<std::string> needs() const;

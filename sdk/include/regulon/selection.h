@@ -35,7 +35,7 @@ struct Selection {
   /// What stands for the derivative of the step at a threshold: K(u) / window at u = (s - threshold) /
   /// window, zero outside of [-1/2, 1/2] and of area one over it. box: 1. triangle: 2 - 4|u|. epanechnikov:
   /// 3/2 (1 - 4u^2). quartic: 15/8 (1 - 4u^2)^2. cosine: 1 + cos(2 pi u). gaussian: of standard deviation
-  /// 1/6, cut off.
+  /// 1/6, cut off, and so of area 0.997 only.
   enum class Kernel { box, triangle, epanechnikov, quartic, cosine, gaussian };
 
   Family family = Family::threshold;

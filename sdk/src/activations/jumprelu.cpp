@@ -70,7 +70,8 @@ class JumpRelu final : public Activation {
     preparation.parameter(name, theta_, start);
   }
 
-  /// Every theta becomes the smallest of the rows * initial_l0 largest pre-activations of the sample.
+  /// Every theta becomes the smallest of the rows * initial_l0 largest pre-activations of the sample: the
+  /// codes' values, or their gate's where there is one, since the codes are magnitudes there.
   void start(const std::function<Codes(const Selection&)>& encode_sample) override {
     if (initial_l0_ == 0) return;
     Selection largest;
@@ -78,7 +79,8 @@ class JumpRelu final : public Activation {
     largest.scope = Selection::Scope::batch;
     largest.k = initial_l0_;
     const Codes codes = encode_sample(largest);
-    const at::Tensor positive = codes.values().masked_select(codes.values() > 0);
+    const at::Tensor& compared = codes.has_channel("gate") ? codes.channel("gate") : codes.values();
+    const at::Tensor positive = compared.masked_select(compared > 0);
     if (positive.numel() == 0)
       return;  // nothing fires on the sample: there is no better value than `threshold`
     theta_.fill_(in_form(positive.min().item<double>()));

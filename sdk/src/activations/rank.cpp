@@ -2,6 +2,7 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/clamp_min.h>
+#include <ATen/ops/where.h>
 
 namespace regulon::detail {
 namespace {
@@ -19,8 +20,9 @@ void Ranking::apply(const ActivationView& view, Selection& selection) const {
     selection.score_shift = rescale_ ? shift / selection.score_scale : shift;
   }
   if (cost_mode_ != "divide") return;
-  const double mean = view.costs.mean().item<double>();
-  const at::Tensor prices = at::clamp_min(mean > 0 ? view.costs / mean : view.costs + 1, kLeastPrice);
+  const at::Tensor mean = view.costs.mean();
+  const at::Tensor prices =
+      at::clamp_min(at::where(mean > 0, view.costs / mean, view.costs + 1), kLeastPrice);
   selection.score_scale = rescale_ ? selection.score_scale / prices : prices.reciprocal();
   if (selection.family == Selection::Family::rank) selection.prices = prices;
 }

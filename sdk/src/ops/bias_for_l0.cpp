@@ -1,5 +1,7 @@
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/amax.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/maximum.h>
 #include <ATen/ops/topk.h>
 #include <c10/core/GradMode.h>
 #include <fmt/format.h>
@@ -7,6 +9,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "ops/support.h"
 #include "ops/tiles.h"
@@ -15,6 +18,18 @@ namespace regulon::ops {
 namespace {
 
 constexpr std::int64_t kBlock = 1024;  ///< features at a time: the products [rows, n] are never held whole
+constexpr double kBelow = 1e-3;  ///< least distance to the lowest product, of the largest, that all rows fire
+
+/// [count]: a level between the `firing` best products of each feature and the next one. Where all rows are
+/// to fire there is no next one: a mean gap below the lowest product, and never at it. `best` [firing or
+/// firing + 1, count], descending.
+at::Tensor level_of(const at::Tensor& best, std::int64_t firing) {
+  const at::Tensor last = best[firing - 1];
+  if (best.size(0) > firing) return (last + best[firing]) * 0.5;
+  const at::Tensor gap = (best[0] - last) / static_cast<double>(firing);
+  const at::Tensor least = best.abs().amax(0) * kBelow;
+  return last - at::maximum(gap, least).clamp_min(std::numeric_limits<float>::min());
+}
 
 }  // namespace
 
@@ -32,6 +47,8 @@ at::Tensor bias_for_l0(const Product& product, double l0) {
   }
   const at::Tensor input =
       product.center.defined() ? product.input - product.center : at::Tensor(product.input);
+  // A feature that never fires would never learn: where rows * l0 < n each fires once, which makes n / rows
+  // features a row instead of l0.
   const double share = static_cast<double>(rows) * l0 / static_cast<double>(n);
   const std::int64_t firing = std::clamp<std::int64_t>(std::llround(share), 1, rows);
   at::Tensor bias = at::empty({n}, product.input.options());
@@ -39,10 +56,8 @@ at::Tensor bias_for_l0(const Product& product, double l0) {
     const std::int64_t count = std::min(kBlock, n - first);
     const at::Tensor products =
         detail::tiled_product_value(input.contiguous(), product.weight.narrow(0, first, count).t());
-    // Between the last product that fires and the first that does not.
-    const std::int64_t next = std::min(firing + 1, rows);
-    const at::Tensor best = std::get<0>(at::topk(products, next, 0, true, true));
-    bias.narrow(0, first, count).copy_((best[firing - 1] + best[next - 1]) * -0.5);
+    const at::Tensor best = std::get<0>(at::topk(products, std::min(firing + 1, rows), 0, true, true));
+    bias.narrow(0, first, count).copy_(level_of(best, firing).neg());
   }
   return bias;
 }

@@ -32,12 +32,13 @@ class ThresholdLister {
         kernel_(selection.kernel),
         settings_(settings),
         rows_(static_cast<std::size_t>(screen.rows())) {
-    // What the window lets through is bounded by a score that is lower by its half; two steps cover the
-    // rounding.
+    // What the window lets through is bounded by a score that is lower by its half; the slack covers the
+    // rounding of score - threshold, which may be at the scale of either.
     std::vector<T> cuts(thresholds_, thresholds_ + screen.features());
     constexpr T kDown = -std::numeric_limits<T>::infinity();
     if (half_ > 0) {
-      for (T& cut : cuts) cut = std::nextafter(std::nextafter(cut - half_, kDown), kDown);
+      constexpr T kSlack = 2 * std::numeric_limits<T>::epsilon();
+      for (T& cut : cuts) cut = std::nextafter(cut - half_ - kSlack * (std::fabs(cut) + half_), kDown);
     }
     cuts_ = padded(cuts.data(), screen.features(), std::numeric_limits<T>::infinity());
     rules_.feature_cuts = cuts_.data();

@@ -1,5 +1,6 @@
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
+#include <fmt/format.h>
 #include <regulon/neighbour_lists.h>
 
 #include <algorithm>
@@ -26,6 +27,8 @@ using ops::detail::Screen;
 constexpr std::int64_t kBlockRows = 256;
 constexpr std::int64_t kTileColumns = 512;
 constexpr std::int64_t kSampleRows = 1024;  ///< from which a row without a list gets its first cut
+constexpr const char* kWhere = "NeighbourLists::nearest";
+constexpr double kMostSquare = 1e12;  ///< of a row that is taken for one of unit length
 constexpr double kShortestPeriod = 2;
 constexpr double kLongestPeriod = 1000;
 
@@ -39,6 +42,7 @@ enum Figure : std::int64_t {
   sum_found,
   sum_deficit,
   audited,
+  rotations,
   figure_count
 };
 
@@ -69,6 +73,7 @@ class Rotation {
         figures_(figures.mutable_data_ptr<double>()) {}
 
   void turn() {
+    check_rows();
     if (figures_[calls] == 0) {
       for (std::int64_t begin = 0; begin < n_; begin += kTileColumns)
         renew(begin, std::min(n_, begin + kTileColumns));
@@ -89,6 +94,18 @@ class Rotation {
   }
 
  private:
+  /// Numbers that are not finite could not be ranked.
+  void check_rows() const {
+    at::parallel_for(0, n_, grain_for(d_), [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t row = begin; row < end; ++row) {
+        const double square = best_kernels<T>().square_sum(vector(row), d_);
+        if (std::isfinite(square) && square < kMostSquare) continue;
+        ops::detail::fail(kWhere, "the rows are not of unit length", "rows of norm one, or zero",
+                          fmt::format("squared norm {} in row {}", square, row));
+      }
+    });
+  }
+
   std::int32_t* list(std::int64_t row) const { return ids_ + row * m_; }
   const T* vector(std::int64_t row) const { return data_ + row * d_; }
 
@@ -272,6 +289,7 @@ class Rotation {
     figures_[recall] = figures_[sum_found] / figures_[audited];
     figures_[deficit] = figures_[sum_deficit] / figures_[audited];
     figures_[sum_found] = figures_[sum_deficit] = figures_[audited] = 0;
+    figures_[rotations] += 1;
     if (figures_[deficit] > settings_.tolerance) figures_[period] *= 0.7;
     if (figures_[deficit] < settings_.tolerance / 2) figures_[period] *= 1.3;
     figures_[period] = std::clamp(figures_[period], kShortestPeriod, kLongestPeriod);
@@ -326,7 +344,7 @@ void NeighbourLists::prepare(Preparation& preparation, const NeighbourListSettin
 }
 
 ops::Neighbours NeighbourLists::nearest(const at::Tensor& unit_rows) {
-  ops::detail::check_floating("NeighbourLists::nearest", "unit_rows", unit_rows, 2);
+  ops::detail::check_floating(kWhere, "unit_rows", unit_rows, 2);
   const at::Tensor rows = unit_rows.detach().contiguous();
   ops::detail::by_dtype(
       rows, [&](auto zero) { Rotation<decltype(zero)>(rows, settings_, ids_, ties_, figures_).turn(); });
@@ -335,7 +353,7 @@ ops::Neighbours NeighbourLists::nearest(const at::Tensor& unit_rows) {
 
 std::map<std::string, double> NeighbourLists::report() const {
   const double* const figures = figures_.const_data_ptr<double>();
-  if (figures[recall] > 0) {
+  if (figures[rotations] > 0) {
     return {{"recall", figures[recall]}, {"deficit", figures[deficit]}, {"period", figures[period]}};
   }
   if (figures[audited] == 0) return {};

@@ -53,7 +53,7 @@ template <typename T>
 std::optional<Listing> list(const Operands& operands, const Selection& selection,
                             const at::Tensor& thresholds, const SelectSettings& settings) {
   const std::unique_ptr<Screen<T>> held = [&] {
-    const SelectStopwatch watch(selection.times, &SelectTimes::product);
+    const SelectStopwatch watch(selection.times, &SelectTimes::product, at::get_num_threads());
     return make_screen<T>(operands, selection.precision);
   }();
   const Screen<T>& screen = *held;

@@ -23,14 +23,17 @@ namespace regulon::core {
 constexpr double kValueTolerance = 3e-6;
 constexpr double kWeightTolerance = 2e-5;
 
-/// Expects |found - expected| <= tolerance * max(1, max |expected|) everywhere.
+/// Below this largest element all is rounding of what cancels.
+constexpr double kLeastScale = 1e-7;
+
+/// Expects |found - expected| <= tolerance * max |expected| everywhere.
 inline void expect_close(const at::Tensor& found, const at::Tensor& expected, const std::string& what,
                          double tolerance = kValueTolerance) {
   ASSERT_TRUE(found.defined()) << what << " is missing";
   ASSERT_EQ(found.sizes(), expected.sizes()) << what;
-  const double scale = std::max(1.0, expected.abs().max().item<double>());
+  const double scale = std::max(kLeastScale, expected.abs().max().item<double>());
   const double worst = (found.detach() - expected).abs().max().item<double>();
-  EXPECT_LE(worst, tolerance * scale) << what;
+  EXPECT_LE(worst, tolerance * scale) << what << ", of " << scale;
 }
 
 /// One fixture and a run with its first weights.

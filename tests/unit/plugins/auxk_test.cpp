@@ -165,6 +165,24 @@ TEST(AuxK, CountsTheBatchAtHandAsThePeersDo) {
   EXPECT_FALSE(term->value(step.view()).defined()) << "one row short";
 }
 
+TEST(AuxK, ReportsAlikeAfterAResume) {
+  const AuxStep step;
+  std::vector<Preparation> preparations(2);
+  std::vector<std::unique_ptr<LossTerm>> terms;
+  for (Preparation& preparation : preparations) {
+    preparation.features = kFeatures;
+    preparation.width = kWidth;
+    terms.push_back(testing::make_plugin<LossTerm>("auxk", {{"dead_after", std::int64_t{kDeadAfter}}}));
+    terms.back()->prepare(preparation);
+  }
+  terms[0]->value(step.view());
+  EXPECT_EQ(terms[1]->report().at("dead"), 0.0);
+  for (std::size_t i = 0; i < preparations[0].states().size(); ++i)
+    preparations[1].states()[i].tensor.copy_(preparations[0].states()[i].tensor);
+  EXPECT_EQ(terms[1]->report(), terms[0]->report());
+  EXPECT_EQ(terms[1]->report().at("dead"), 6.0);
+}
+
 TEST(AuxK, BearsABatchInWhichNothingVaries) {
   AuxStep step;
   step.batch = step.batch.narrow(0, 0, 1);

@@ -116,6 +116,46 @@ TEST(Gated, ThetaLearnsByTheMagnitudesJump) {
   testing::expect_gradient(of_codes, p.weight(), "weight under a theta");
 }
 
+/// The window's gradient, where it reaches pi, reaches both that pi is made of: rows of W and the gate's
+/// bias.
+TEST(Gated, AWindowThatReachesTheInputTeachesTheGatesBias) {
+  constexpr double kWindow = 1.5;
+  const Prepared p;
+  const at::Tensor theta = (testing::normal({ToyStep::kFeatures}, 41).abs() + 0.2).set_requires_grad(true);
+  Selection jump;
+  jump.thresholds = theta;
+  jump.window = kWindow;
+  Selection reaching = jump;
+  reaching.window_to_input = true;
+  const at::Tensor probe = testing::normal({ToyStep::kRows, ToyStep::kFeatures}, 31);
+  const at::Tensor gate = p.gate().detach();
+  const at::Tensor near = ((gate - theta.detach()).abs() <= kWindow / 2).to(at::kDouble) / kWindow;
+  const at::Tensor active = (gate > theta.detach()).to(at::kDouble);
+  const at::Tensor edge = (theta.detach() - p.gate_bias().detach()) * p.log_scale().detach().exp();
+  const at::Tensor height = at::relu(edge + p.magnitude_bias().detach());
+  const at::Tensor rows = (p.toy.batch - p.toy.bias).detach();
+
+  const auto expect_window = [&](const std::string& what, const at::Tensor& through,
+                                 const at::Tensor& smooth_part) {
+    const auto value = [&](const Selection& selection) {
+      const Codes codes = p.encode(selection);
+      return ((what == "codes" ? codes.to_dense() : channel(codes, what)) * probe).sum();
+    };
+    const auto plain = [&] { return value(jump); };
+    const auto whole = [&] { return value(reaching); };
+    EXPECT_TRUE(at::equal(plain(), whole())) << what;
+    const auto of = [](const auto& f, const at::Tensor& x) { return testing::autograd_gradient(f, x); };
+    EXPECT_TRUE(at::allclose(of(whole, p.gate_bias()), (through + smooth_part).sum(0))) << what;
+    EXPECT_TRUE(at::allclose(of(plain, p.gate_bias()), smooth_part.sum(0))) << what;
+    EXPECT_TRUE(at::allclose(of(whole, p.weight()) - of(plain, p.weight()), at::matmul(through.t(), rows)))
+        << what;
+    EXPECT_TRUE(at::equal(of(whole, theta), of(plain, theta))) << what;
+  };
+  expect_window("codes", probe * near * height, at::zeros_like(probe));
+  expect_window("gate", probe * near * theta.detach(), probe * active);
+  expect_window("open", probe * near, at::zeros_like(probe));
+}
+
 TEST(Gated, StartsAsALinearEncoderOrFromData) {
   const Prepared plain({}, false);
   EXPECT_TRUE(at::equal(plain.weight().detach(), plain.toy.weight.detach()));

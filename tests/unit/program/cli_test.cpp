@@ -156,11 +156,21 @@ TEST_F(CommandLine, ResumeDoesNotTakeOverAFolderOfOthers) {
 
 TEST_F(CommandLine, AnotherRunTakesTheFolderOfOneThatNeverTrained) {
   // What a run leaves behind that failed in its first step.
-  write_file(scratch_ / "run" / "manifest.json", "{}");
+  write_file(scratch_ / "run" / "manifest.json", R"({"config": {"run": {"steps": 7}}, "versions": {}})");
   write_file(scratch_ / "run" / "metrics.jsonl", "");
+  EXPECT_EQ(train(scratch_ / "run", {"--resume"}).exit_code, 2);  // it is another run
   const Ended ended = train(scratch_ / "run");
   EXPECT_EQ(ended.exit_code, 0) << ended.err;
-  EXPECT_TRUE(nlohmann::json::parse(read_file(scratch_ / "run" / "manifest.json")).contains("config"));
+  const auto manifest = nlohmann::json::parse(read_file(scratch_ / "run" / "manifest.json"));
+  EXPECT_EQ(manifest["config"]["run"]["steps"], 20);
+}
+
+TEST_F(CommandLine, AManifestOfAnotherProgramIsLeftAlone) {
+  write_file(scratch_ / "theirs" / "manifest.json", R"({"name": "an extension"})");
+  const Ended ended = train(scratch_ / "theirs");
+  EXPECT_EQ(ended.exit_code, 2);
+  expect_words(ended.err, {"exists already"});
+  EXPECT_EQ(read_file(scratch_ / "theirs" / "manifest.json"), R"({"name": "an extension"})");
 }
 
 TEST_F(CommandLine, DataWritesTheRowsThatARunTrainsOn) {

@@ -2,9 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <functional>
 #include <nlohmann/json.hpp>
-#include <random>
 
+#include "core/io/file_lock.h"
 #include "tests/unit/support/program.h"
 
 namespace regulon::testing {
@@ -59,6 +61,15 @@ std::size_t count(const std::string& text, const std::string& word) {
   return found;
 }
 
+/// Waits for it, two minutes at most.
+bool eventually(const std::function<bool()>& come) {
+  for (int tries = 0; tries < 60'000; ++tries) {
+    if (come()) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  return false;
+}
+
 class StudyCommand : public ::testing::Test {
  protected:
   void SetUp() override { write_file(file_, kStudy); }
@@ -75,6 +86,19 @@ class StudyCommand : public ::testing::Test {
     std::string text = read_file(file_);
     text.replace(text.find(from), from.size(), to);
     write_file(file_, text);
+  }
+  fs::path manifest_of(const std::string& run) const { return out_ / "runs" / run / "manifest.json"; }
+  /// Runs that have begun and are not done, once no process holds them.
+  std::vector<std::string> begun_runs() const {
+    std::vector<std::string> names;
+    if (!fs::exists(out_ / "runs")) return names;
+    for (const auto& entry : fs::directory_iterator(out_ / "runs")) {
+      const fs::path lock = entry.path() / ".lock";
+      EXPECT_TRUE(eventually([&] { return !fs::exists(lock) || core::FileLock::try_take(lock); }));
+      const bool begun = fs::exists(entry.path() / "manifest.json");
+      if (begun && !fs::exists(entry.path() / "summary.json")) names.push_back(entry.path().filename());
+    }
+    return names;
   }
 
   ScratchFolder scratch_;
@@ -122,20 +146,31 @@ TEST_F(StudyCommand, DoneRunsAreNotTrainedAgain) {
 TEST_F(StudyCommand, KilledAndContinuedGivesTheSameTables) {
   const fs::path whole = scratch_ / "whole";
   ASSERT_EQ(study(whole).exit_code, 0);
-  std::mt19937 random(7);
-  int killed = 0;
-  bool resumed = false;
-  for (int attempt = 0; attempt < 6; ++attempt) {
+  const std::string first = "l1.weight=0.1,seed=0";
+  const std::string third = "l1.weight=0.1,seed=1";
+  const auto has_checkpoint = [&] {
+    const fs::path folder = out_ / "runs" / first / "checkpoints";
+    return fs::exists(folder) && !fs::is_empty(folder);
+  };
+  const std::function<bool()> moments[] = {[&] { return fs::exists(out_ / "study.json"); },
+                                           [&] { return fs::exists(manifest_of(first)); }, has_checkpoint,
+                                           [&] { return fs::exists(out_ / "runs" / first / "summary.json"); },
+                                           [&] { return fs::exists(manifest_of(third)); }};
+  int resumed = 0;
+  for (const auto& come : moments) {
+    const auto begun = begun_runs();
     Program program(arguments(out_, {"--jobs", "2"}));
-    std::this_thread::sleep_for(
-        std::chrono::milliseconds(std::uniform_int_distribution<>(500, 1100)(random)));
+    ASSERT_TRUE(eventually(come));
     program.send(SIGKILL);
     const Ended ended = program.wait();
-    if (ended.signal == SIGKILL) ++killed;
-    resumed = resumed || ended.err.find("goes on") != std::string::npos;
+    EXPECT_EQ(ended.signal, SIGKILL);
+    EXPECT_EQ(ended.err.find("FAILED"), std::string::npos) << ended.err;
+    for (const std::string& run : begun) {
+      EXPECT_EQ(ended.err.find("starts    " + run), std::string::npos) << ended.err;
+      if (ended.err.find("goes on   " + run) != std::string::npos) ++resumed;
+    }
   }
-  EXPECT_GT(killed, 1);
-  EXPECT_TRUE(resumed);
+  EXPECT_GT(resumed, 0);
   const Ended last = study(out_);
   ASSERT_EQ(last.exit_code, 0) << last.err;
   EXPECT_EQ(read_file(out_ / "results.csv"), read_file(whole / "results.csv"));
@@ -253,6 +288,43 @@ TEST_F(StudyCommand, ChangedRunsAreTrainedAgainWhenAsked) {
   EXPECT_EQ(count(ended.err, "starts"), 2U);
   const auto manifest = json::parse(read_file(out_ / "runs" / "l1.weight=0.1,seed=0" / "manifest.json"));
   EXPECT_EQ(manifest["config"]["optimiser"]["learning_rate"], 0.001);
+}
+
+TEST_F(StudyCommand, TablesDoNotMixOldRunsWithNewOnes) {
+  ASSERT_EQ(study(out_).exit_code, 0);
+  const Ended half = study(out_, {"--set", "optimiser.learning_rate=0.001", "--redo", "--shard", "1/2"});
+  EXPECT_EQ(half.exit_code, 0) << half.err;
+  expect_words(half.out, {"2 of 4 runs are left out"});
+  const auto results = json::parse(read_file(out_ / "results.json"));
+  std::vector<std::string> states;
+  for (const auto& run : results["runs"]) states.push_back(run["status"]);
+  EXPECT_EQ(states, (std::vector<std::string>{"done", "changed", "done", "changed"}));
+  EXPECT_EQ(results["points"][0]["measures"]["fvu"]["n"], 2);
+  EXPECT_TRUE(results["points"][1]["measures"].empty());
+}
+
+TEST_F(StudyCommand, ARunThatIsHeldIsNotRemoved) {
+  replace("seeds = 2", "seeds = 1");
+  ASSERT_EQ(study(out_).exit_code, 0);
+  const std::string name = "l1.weight=0.1,seed=0";
+  const std::string before = read_file(manifest_of(name));
+  const auto held = core::FileLock::take(out_ / "runs" / name / ".lock");
+  const Ended ended = study(out_, {"--set", "optimiser.learning_rate=0.001", "--redo"});
+  EXPECT_EQ(ended.exit_code, 1) << ended.err;
+  expect_words(ended.err, {"FAILED    " + name, "done      l1.weight=0.3,seed=0"});
+  expect_words(ended.out, {"is in use by another process"});
+  EXPECT_EQ(read_file(manifest_of(name)), before);
+  EXPECT_TRUE(fs::exists(out_ / "runs" / name / "summary.json"));
+}
+
+TEST_F(StudyCommand, AnInterruptedDryRunLeavesNothing) {
+  const fs::path temporary = scratch_ / "tmp";
+  fs::create_directories(temporary);
+  Program program(arguments(out_, {"--dry-run"}), {"env", "TMPDIR=" + temporary.string()});
+  ASSERT_TRUE(eventually([&] { return !fs::is_empty(temporary); }));
+  program.send(SIGINT);
+  EXPECT_EQ(program.wait().exit_code, 130);
+  EXPECT_TRUE(fs::is_empty(temporary));
 }
 
 TEST_F(StudyCommand, AFolderInUseIsRefused) {

@@ -30,6 +30,25 @@ TEST(BiasForL0, FewRowsFireOnceEach) {
   EXPECT_TRUE(at::equal((at::matmul(rows, weight.t()) + bias > 0).sum(0), at::ones({64}, at::kLong)));
 }
 
+// Also rows whose products all lie close together, are all alike, or are zero.
+TEST(BiasForL0, EveryRowMayFire) {
+  at::manual_seed(53);
+  const at::Tensor weight = at::randn({6, 3});
+  const at::Tensor spread = at::randn({10, 3});
+  for (const at::Tensor& rows : {spread, spread * 1e-6 + 1, at::ones({1, 3}), at::zeros({4, 3})}) {
+    const at::Tensor bias = ops::bias_for_l0({rows, weight, at::Tensor(), at::Tensor()}, 6);
+    EXPECT_TRUE((at::matmul(rows, weight.t()) + bias > 0).all().item<bool>()) << rows;
+    const Codes codes = ops::select_product({rows, weight, bias, at::Tensor()}, Selection{});
+    EXPECT_EQ(ops::feature_counts(codes).sum().item<std::int64_t>(), rows.size(0) * 6);
+  }
+  // No further below the lowest than it takes.
+  const at::Tensor bias = ops::bias_for_l0({spread, weight, at::Tensor(), at::Tensor()}, 6);
+  const at::Tensor lowest = std::get<0>((at::matmul(spread, weight.t()) + bias).min(0));
+  const at::Tensor products = at::matmul(spread, weight.t());
+  EXPECT_TRUE(
+      (lowest < (std::get<0>(products.max(0)) - std::get<0>(products.min(0))) / 5).all().item<bool>());
+}
+
 TEST(BiasForL0, RefusesWhatItCannotUse) {
   const at::Tensor rows = at::randn({4, 3});
   testing::expect_error<RunError>(

@@ -3,7 +3,10 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "ops_reference.h"
+#include "tests/unit/support/expect_error.h"
 
 namespace regulon {
 namespace {
@@ -68,7 +71,7 @@ TEST(NeighbourListsTest, TheAuditSaysWhatABruteForceCheckSays) {
   for (std::int64_t call = 0; call < kPeriod; ++call) {
     rows = moved(rows, 0.05);
     const std::int64_t begin = call * kFeatures / kPeriod;
-    // What the lists hand out without the rows that this call renews: a copy that renews others.
+    // The lists that this call finds: those of the rows that it renews are as old as they get.
     const at::Tensor before = preparation.states()[0].tensor.clone();
     lists.nearest(rows);
     const at::Tensor cosines = rows.mm(rows.t()).abs().fill_diagonal_(-1);
@@ -145,6 +148,19 @@ TEST(NeighbourListsTest, RestoredStateGivesTheSameBitsOnAnyNumberOfThreads) {
   const at::Tensor expected = pairs(1, -1);
   EXPECT_TRUE(at::equal(pairs(2, -1), expected));
   EXPECT_TRUE(at::equal(pairs(2, 7), expected));
+}
+
+TEST(NeighbourListsTest, RowsThatAreNotFiniteAreRefusedAtAnyCall) {
+  for (const int good_calls : {0, 1}) {
+    Preparation preparation = outline(30, 8, at::kFloat);
+    NeighbourLists lists;
+    lists.prepare(preparation, {});
+    at::Tensor rows = units(at::randn({30, 8}));
+    for (int call = 0; call < good_calls; ++call) lists.nearest(rows);
+    rows[4][2] = std::numeric_limits<float>::quiet_NaN();
+    testing::expect_error<RunError>([&] { lists.nearest(rows); },
+                                    {"NeighbourLists::nearest", "not of unit length", "row 4"});
+  }
 }
 
 TEST(NeighbourListsTest, HardRows) {

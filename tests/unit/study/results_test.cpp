@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "tests/unit/support/program.h"
 
 namespace regulon::core::testing {
@@ -40,7 +42,16 @@ class Results : public ::testing::Test {
   }
   void finish(const std::string& run, const json& held) { write_file(paths_.summary(run), held.dump()); }
 
+  /// A run with a summary counts as done, unless it is in `others_`.
+  StudyResults results() const {
+    return results_of(plan_, paths_, [&](const PlannedRun& run) {
+      if (others_.count(run.name) != 0) return RunState::other;
+      return std::filesystem::exists(paths_.summary(run.name)) ? RunState::done : RunState::missing;
+    });
+  }
+
   ScratchFolder scratch_;
+  std::set<std::string> others_;
   StudyPaths paths_{scratch_.path()};
   Study study_;
   Plan plan_;
@@ -63,7 +74,7 @@ TEST_F(Results, DifferencesArePairedBySeed) {
   finish("a=x,seed=0", summary(0.5, 1));
   finish("a=y,seed=0", summary(0.25, 1));
   finish("a=y,seed=1", summary(0.75, 1));
-  const StudyResults results = results_of(plan_, paths_);
+  const StudyResults results = this->results();
   const PointMeasure& there = results.points[1].at("fvu");
   EXPECT_EQ(there.spread.n, 2);
   EXPECT_EQ(there.spread.mean, 0.5);
@@ -78,16 +89,16 @@ TEST_F(Results, CsvHoldsALinePerPointAndMeasure) {
   finish("a=x,seed=0", {{"held_out", {{"fvu", 0.5}}}});
   finish("a=x,seed=1", {{"held_out", {{"fvu", 0.25}}}});
   finish("a=y,seed=0", {{"held_out", {{"fvu", 1.5}}}});
-  EXPECT_EQ(points_csv(study_, plan_, results_of(plan_, paths_)),
+  EXPECT_EQ(points_csv(study_, plan_, results()),
             "a,measure,n,mean,std,min,max,difference,difference_low,difference_high,difference_n\n"
             "x,fvu,2,0.375,0.1767766952966369,0.25,0.5,,,,0\n"
-            "y,fvu,1,1.5,0,1.5,1.5,1,1,1,1\n");
+            "y,fvu,1,1.5,,1.5,1.5,1,,,1\n");
 }
 
 TEST_F(Results, RunsAreListedWithTheirErrors) {
   finish("a=x,seed=0", {{"held_out", {{"fvu", 0.5}}}});
   write_file(paths_.failure("a=y,seed=0"), json{{"error", "said \"no\"\nand left"}}.dump());
-  EXPECT_EQ(runs_csv(study_, plan_, results_of(plan_, paths_)),
+  EXPECT_EQ(runs_csv(study_, plan_, results()),
             "run,a,seed,status,fvu,error\n"
             "\"a=x,seed=0\",x,0,done,0.5,\n"
             "\"a=y,seed=0\",y,0,failed,,\"said \"\"no\"\"\nand left\"\n"
@@ -95,13 +106,31 @@ TEST_F(Results, RunsAreListedWithTheirErrors) {
             "\"a=y,seed=1\",y,1,missing,,\n");
 }
 
+TEST_F(Results, RunsOfAnotherConfigAreLeftOut) {
+  for (const PlannedRun& run : plan_.runs) finish(run.name, {{"held_out", {{"fvu", 0.5}}}});
+  others_ = {"a=y,seed=1"};
+  const StudyResults results = this->results();
+  EXPECT_EQ(results.runs[3].status, "changed");
+  EXPECT_TRUE(results.runs[3].measures.empty());
+  EXPECT_TRUE(results.runs[3].summary.is_null());
+  EXPECT_EQ(results.points[1].at("fvu").spread.n, 1);
+  EXPECT_EQ(results.points[0].at("fvu").spread.n, 2);
+}
+
+TEST_F(Results, ADamagedFailureIsAFailure) {
+  write_file(paths_.failure("a=y,seed=0"), json{{"error", 3}}.dump());
+  EXPECT_EQ(results().runs[1].status, "failed");
+}
+
 TEST_F(Results, FilesAreWrittenAndAgree) {
   finish("a=x,seed=0", summary(0.5, 2));
   finish("a=y,seed=0", summary(0.25, 4));
-  const StudyResults results = results_of(plan_, paths_);
+  const StudyResults results = this->results();
   write_results(study_, plan_, paths_, results);
   const json all = json::parse(read_file(scratch_ / "results.json"));
   EXPECT_EQ(all["points"][1]["measures"]["known.found"]["difference"]["mean"], 2);
+  EXPECT_TRUE(all["points"][1]["measures"]["known.found"]["difference"]["low"].is_null());
+  EXPECT_TRUE(all["points"][1]["measures"]["known.found"]["std"].is_null());
   EXPECT_EQ(all["runs"][1]["summary"]["last"]["seconds"], 12.5);
   EXPECT_EQ(all["runs"][1]["choices"]["a"], "y");
   EXPECT_EQ(read_file(scratch_ / "results.csv"), points_csv(study_, plan_, results));

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "core/io/hash.h"
 #include "core/study/plan.h"
 #include "core/study/study_file.h"
 #include "tests/unit/config/fake_catalogue.h"
@@ -140,6 +141,25 @@ TEST_F(StudyFile, NamesStayWithinWhatAFolderMayBeCalled) {
     seen.insert(run.name);
   }
   EXPECT_EQ(seen.size(), 64U);
+}
+
+TEST_F(StudyFile, CutNamesThatClashAreRefused) {
+  // Two long labels whose hashes begin with the same 8 digits, found by trying.
+  std::map<std::string, std::string> seen;
+  std::string one;
+  std::string other;
+  for (int i = 0; other.empty() && i < 2'000'000; ++i) {
+    std::string label = std::to_string(i);
+    label.insert(0, 100 - label.size(), 'a');
+    const auto [earlier, fresh] = seen.emplace(hash_text("k=" + label).substr(0, 8), label);
+    if (!fresh) {
+      one = earlier->second;
+      other = label;
+    }
+  }
+  ASSERT_FALSE(other.empty());
+  const std::string labels = "labels = [\"" + one + "\", \"" + other + "\"]\n";
+  refuses("", kAxisK + labels, {"study.toml", "two runs are called k=aaa", one, other, "labels = "});
 }
 
 TEST_F(StudyFile, LabelsAreReadableAndSafe) {

@@ -4,6 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include <csignal>
+#include <initializer_list>
+
 #include "core/study/child.h"
 #include "core/study/run_study.h"
 #include "tests/unit/support/expect_error.h"
@@ -31,18 +34,97 @@ TEST(Shards, AreReadAndDivideTheRuns) {
   }
 }
 
+/// Runs of an empty config.
+Plan plan_of_runs(std::initializer_list<std::string> names) {
+  Plan plan;
+  plan.points = {{"base", {}}};
+  for (const std::string& name : names) plan.runs.push_back({name, 0, 0, {}});
+  return plan;
+}
+
 TEST(StudyLocks, AStudyIsAloneAndShardsShare) {
   const ScratchFolder scratch;
+  const Plan plan = plan_of_runs({"a", "b"});
   const StudyPaths paths{scratch / "study"};
   {
-    const StudyLock whole(paths, {});
-    expect_error<InputError>([&] { StudyLock again(paths, {}); }, {"in use by another process", "--out"});
-    expect_error<InputError>([&] { StudyLock shard(paths, {1, 2}); }, {"in use by another process"});
+    const StudyLock whole(paths, {}, plan);
+    expect_error<InputError>([&] { StudyLock again(paths, {}, plan); },
+                             {"in use by another process", "--out"});
+    expect_error<InputError>([&] { StudyLock shard(paths, {1, 2}, plan); }, {"in use by another process"});
   }
-  const StudyLock first(paths, {1, 2});
-  const StudyLock second(paths, {2, 2});
-  expect_error<InputError>([&] { StudyLock again(paths, {2, 2}); }, {"in use by another process", "shard"});
-  expect_error<InputError>([&] { StudyLock whole(paths, {}); }, {"in use by another process"});
+  const StudyLock first(paths, {1, 2}, plan);
+  const StudyLock second(paths, {2, 2}, plan);
+  expect_error<InputError>(
+      [&] {
+        StudyLock again(paths, {2, 2}, plan);
+      },
+      {"in use by another process", "shard"});
+  expect_error<InputError>([&] { StudyLock whole(paths, {}, plan); }, {"in use by another process"});
+}
+
+TEST(StudyLocks, ShardsThatDivideOtherwiseAreRefused) {
+  const ScratchFolder scratch;
+  const StudyPaths paths{scratch / "study"};
+  const Plan plan = plan_of_runs({"a", "b"});
+  {
+    const StudyLock first(paths, {1, 2}, plan);
+    expect_error<InputError>(
+        [&] {
+          StudyLock other(paths, {2, 3}, plan);
+        },
+        {"in use by other shards", "a shard of 2", "one of 3"});
+    expect_error<InputError>(
+        [&] {
+          StudyLock other(paths, {2, 2}, plan_of_runs({"b", "a"}));
+        },
+        {"in use by other shards", "the same study file", "other runs"});
+    const StudyLock second(paths, {2, 2}, plan);
+  }
+  // Nobody is there any more: it may be divided anew.
+  const StudyLock other(paths, {2, 3}, plan_of_runs({"c"}));
+}
+
+TEST(StudyFolders, AKillWhileItIsClaimedLeavesAFolderToGoOnWith) {
+  const ScratchFolder scratch;
+  const StudyPaths paths{scratch.path()};
+  const Plan plan = plan_of_runs({"a", "b"});
+  Study study;
+  study.name = "s";
+  write_file(scratch / "configs", "in the way: the claim ends here as a kill would end it");
+  EXPECT_THROW(claim_study_folder(paths, study, plan), RunError);
+  std::filesystem::remove(scratch / "configs");
+  EXPECT_NO_THROW(check_study_folder(paths, study, plan, false));
+  claim_study_folder(paths, study, plan);
+  EXPECT_FALSE(read_file(paths.config("b")).empty());
+}
+
+TEST(StudyFolders, ADamagedDescriptionIsTold) {
+  const ScratchFolder scratch;
+  const StudyPaths paths{scratch.path()};
+  const Plan plan = plan_of_runs({"a"});
+  Study study;
+  study.name = "s";
+  for (const char* damaged : {"", "{\"study\": \"s\", \"ru", "[1]", "{\"study\": 3, \"runs\": {}}",
+                              "{\"study\": \"s\", \"runs\": 3}", "{}"}) {
+    write_file(paths.description(), damaged);
+    expect_error<InputError>([&] { check_study_folder(paths, study, plan, false); },
+                             {"study.json", "is damaged", "--out"});
+  }
+}
+
+TEST(StudyFolders, RunsAreRemovedInOneStep) {
+  const ScratchFolder scratch;
+  const StudyPaths paths{scratch.path()};
+  write_file(paths.run("a") / "manifest.json", "{}");
+  write_file(paths.root / "runs" / ".old-a" / "weights", "left by a kill");
+  remove_run(paths, "a");
+  EXPECT_TRUE(std::filesystem::is_empty(paths.root / "runs"));
+  // What a kill leaves goes when the next one begins; runs stay.
+  write_file(paths.root / "runs" / ".old-b" / "weights", "left by a kill");
+  write_file(paths.summary("c"), "{}");
+  const StudyLock lock(paths, {}, plan_of_runs({"a"}));
+  EXPECT_FALSE(std::filesystem::exists(paths.root / "runs" / ".old-b"));
+  EXPECT_TRUE(std::filesystem::exists(paths.summary("c")));
 }
 
 TEST(Children, TellHowTheyEnded) {
@@ -78,6 +160,17 @@ TEST(Children, DoNotOutliveTheirOwner) {
   }
   std::this_thread::sleep_for(std::chrono::milliseconds(2500));
   EXPECT_FALSE(std::filesystem::exists(mark));
+}
+
+TEST(Children, EndAlsoWhereNobodyIsToldOfIt) {
+  const ScratchFolder scratch;
+  const auto before = std::signal(SIGCHLD, SIG_IGN);
+  Child child({"/bin/sh", {"-c", "exit 0"}, scratch / "log", 1});
+  const bool ended = child.wait(60);
+  std::signal(SIGCHLD, before);
+  ASSERT_TRUE(ended);
+  EXPECT_EQ(child.exit_code(), -1);
+  EXPECT_EQ(child.signal(), 0);
 }
 
 TEST(Failures, SayWhatTheLogSays) {
