@@ -21,7 +21,8 @@ Allocators: first each peer's first architecture runs once under each setting of
 tcmalloc are Debian's libjemalloc2 and libtcmalloc-minimal4); the quickest one is that peer's for this size.
 Dead features: one in ten counts as silent for long, and has its encoder weights made so small that it is never chosen,
 as `--dead 0.1` does. JumpReLU, ReLU + L1 and Gated run at 50 active features a row here; for the peers, which treat
-codes as dense there, the number does not matter. All results go to --results, one JSON object a line, kept for --table.
+codes as dense there, the number does not matter. All results go to --results, one JSON object a line. What is in there is
+not measured again: a call that was interrupted goes on where it was. Delete the file to start afresh.
 """
 
 import argparse
@@ -372,6 +373,10 @@ def best_allocator(arguments, python, job, note):
     return min(seen, key=seen.get)
 
 
+def key_of(job):
+    return (tuple(job["size"]), job["architecture"], job["peer"], job["variant"])
+
+
 def measure(arguments):
     python = make_venv()
     arguments.runner = Runner(arguments.under)
@@ -385,6 +390,8 @@ def measure(arguments):
     def note(text):
         print(text, file=sys.stderr, flush=True)
 
+    lines = results.read_text().splitlines() if results.exists() else []
+    done = {key_of(record): record for record in map(json.loads, lines) if "error" not in record}
     with tempfile.TemporaryDirectory() as folder:
         for text in arguments.sizes:
             size = [int(number) for number in text.split(",")]
@@ -397,6 +404,9 @@ def measure(arguments):
                     for variant in VARIANTS[peer][architecture]:
                         job = {"peer": peer, "variant": variant, "architecture": architecture, "size": size, "warm_up": 2,
                                "data": str(data), "threads": arguments.threads, "seconds": arguments.seconds}  # fmt: skip
+                        if key_of(job) in done:
+                            chosen.setdefault(peer, done[key_of(job)]["allocator"])
+                            continue
                         try:
                             if peer not in chosen:
                                 chosen[peer] = best_allocator(arguments, python, job, note)
