@@ -5,7 +5,10 @@ set -euo pipefail
 source=$1 build=$2/sanitized torch=$3
 
 cmake -S "$source" -B "$build" -G Ninja -DREGULON_SANITIZE=ON -DREGULON_TESTS=OFF -DREGULON_TORCH_DIR="$torch" >/dev/null
-cmake --build "$build"
+# The program, and the plugins that configs name.
+mapfile -t targets < <(grep -rhoE 'plugin *= *"[a-z0-9_]+"' "$source/configs" --include='*.toml' |
+  sed -E 's/.*"(.*)"/regulon_plugin_\1/' | sort -u)
+cmake --build "$build" --target regulon "${targets[@]}"
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT

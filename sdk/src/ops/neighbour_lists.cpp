@@ -1,6 +1,7 @@
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 #include <fmt/format.h>
+#include <regulon/error.h>
 #include <regulon/neighbour_lists.h>
 
 #include <algorithm>
@@ -28,7 +29,7 @@ constexpr std::int64_t kBlockRows = 256;
 constexpr std::int64_t kTileColumns = 512;
 constexpr std::int64_t kSampleRows = 1024;  ///< from which a row without a list gets its first cut
 constexpr const char* kWhere = "NeighbourLists::nearest";
-constexpr double kMostSquare = 1e12;  ///< of a row that is taken for one of unit length
+constexpr double kMostCosine = 1e12;  ///< of rows that are taken for ones of unit length
 constexpr double kShortestPeriod = 2;
 constexpr double kLongestPeriod = 1000;
 
@@ -73,7 +74,6 @@ class Rotation {
         figures_(figures.mutable_data_ptr<double>()) {}
 
   void turn() {
-    check_rows();
     if (figures_[calls] == 0) {
       for (std::int64_t begin = 0; begin < n_; begin += kTileColumns)
         renew(begin, std::min(n_, begin + kTileColumns));
@@ -94,16 +94,9 @@ class Rotation {
   }
 
  private:
-  /// Numbers that are not finite could not be ranked.
-  void check_rows() const {
-    at::parallel_for(0, n_, grain_for(d_), [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t row = begin; row < end; ++row) {
-        const double square = best_kernels<T>().square_sum(vector(row), d_);
-        if (std::isfinite(square) && square < kMostSquare) continue;
-        ops::detail::fail(kWhere, "the rows are not of unit length", "rows of norm one, or zero",
-                          fmt::format("squared norm {} in row {}", square, row));
-      }
-    });
+  [[noreturn]] static void refuse_rows() {
+    ops::detail::fail(kWhere, "the rows are not of unit length", "rows of norm one, or zero",
+                      "a number that is not finite, or a far longer row");
   }
 
   std::int32_t* list(std::int64_t row) const { return ids_ + row * m_; }
@@ -114,7 +107,10 @@ class Rotation {
   /// Sizes of the row's cosines with `count` others.
   void sizes(std::int64_t row, const std::int32_t* others, std::int64_t count, T* out) const {
     best_kernels<T>().gather_dot(vector(row), data_, d_, others, count, out);
-    for (std::int64_t i = 0; i < count; ++i) out[i] = std::fabs(out[i]);
+    for (std::int64_t i = 0; i < count; ++i) {
+      out[i] = std::fabs(out[i]);
+      if (!(out[i] < kMostCosine)) refuse_rows();  // what is not a number could not be ranked
+    }
   }
 
   /// Those whose turn it is to be ranked, but for [begin, end), which is looked at on its own.
@@ -199,11 +195,15 @@ class Rotation {
     Operands operands;
     operands.rows = rows_;
     operands.weight = chunk;
-    if constexpr (std::is_same_v<T, float>) {
-      const HalfKernels& half = half_kernels().front();
-      if (half.fast) return std::make_unique<HalfScreen>(operands, half);
+    try {
+      if constexpr (std::is_same_v<T, float>) {
+        const HalfKernels& half = half_kernels().front();
+        if (half.fast) return std::make_unique<HalfScreen>(operands, half);
+      }
+      return std::make_unique<FullScreen<T>>(operands);
+    } catch (const RunError&) {
+      refuse_rows();  // all that a screen refuses is numbers that are not finite
     }
-    return std::make_unique<FullScreen<T>>(operands);
   }
 
   /// Of each column a size that its m-th nearest certainly reaches: from its list if that is full, else from

@@ -159,7 +159,7 @@ TEST(NeighbourListsTest, RowsThatAreNotFiniteAreRefusedAtAnyCall) {
     for (int call = 0; call < good_calls; ++call) lists.nearest(rows);
     rows[4][2] = std::numeric_limits<float>::quiet_NaN();
     testing::expect_error<RunError>([&] { lists.nearest(rows); },
-                                    {"NeighbourLists::nearest", "not of unit length", "row 4"});
+                                    {"NeighbourLists::nearest", "not of unit length", "not finite"});
   }
 }
 
