@@ -15,6 +15,7 @@
 
 #include "core/io/atomic_file.h"
 #include "core/io/file_lock.h"
+#include "core/io/json_file.h"
 #include "core/io/safetensors.h"
 
 namespace regulon::core {
@@ -50,9 +51,8 @@ void collect_differences(const std::string& path, const nlohmann::json& there, c
 }
 
 nlohmann::json read_manifest(const fs::path& path) {
-  std::ifstream stream(path);
-  nlohmann::json manifest = nlohmann::json::parse(stream, nullptr, false);
-  if (!stream || !manifest.is_object()) {
+  nlohmann::json manifest = read_json_object(path);
+  if (manifest.is_null()) {
     throw InputError({path.string(), "is not a manifest", "a JSON object", "something else",
                       "the folder holds no run of Regulon's; choose another with --out"});
   }
@@ -70,9 +70,8 @@ void sync_file(const fs::path& path) {
 
 /// Whether a manifest is one of Regulon's, and not another program's file of that name.
 bool is_own_manifest(const fs::path& path) {
-  std::ifstream stream(path);
-  const nlohmann::json manifest = nlohmann::json::parse(stream, nullptr, false);
-  return manifest.is_object() && manifest.contains("config") && manifest.contains("versions");
+  const nlohmann::json manifest = read_json_object(path);
+  return manifest.contains("config") && manifest.contains("versions");
 }
 
 /// Whether `folder` holds nothing but what a run leaves that ended before its first report and checkpoint.
