@@ -155,7 +155,8 @@ ManifestRead read_manifest(std::string_view library) {
 }
 
 BuildFacts this_program() {
-  return {REGULON_TEXT(REGULON_SDK_REVISION), TORCH_VERSION, loaded_torch_version(), REGULON_COMPILER};
+  return {REGULON_TEXT(REGULON_SDK_REVISION), REGULON_TORCH_VERSION, loaded_torch_version(),
+          REGULON_COMPILER};
 }
 
 const std::vector<std::string>& plugin_interfaces() {

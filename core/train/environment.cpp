@@ -42,7 +42,7 @@ std::int64_t usable_threads() {
 }
 
 nlohmann::json versions() {
-  return {{"regulon", REGULON_VERSION}, {"sdk", REGULON_SDK_REVISION}, {"torch", TORCH_VERSION}};
+  return {{"regulon", REGULON_VERSION}, {"sdk", REGULON_SDK_REVISION}, {"torch", REGULON_TORCH_VERSION}};
 }
 
 nlohmann::json environment() { return {{"processor", processor_name()}, {"threads", at::get_num_threads()}}; }

@@ -6,7 +6,6 @@
 #include <ATen/core/Tensor.h>
 #include <regulon/error.h>
 #include <regulon/params.h>
-#include <torch/headeronly/version.h>
 
 #include <cstdint>
 #include <functional>
@@ -129,11 +128,18 @@ PluginDescriptor describe_plugin(std::string interface_id, std::string name, std
 #define REGULON_COMPILER "gcc " REGULON_TEXT(__GNUC__)
 #endif
 
+// regulon::libtorch, which comes with find_package(regulon), reads it from the headers that it hands to the
+// compiler.
+#ifndef REGULON_TORCH_VERSION
+#error \
+    "REGULON_TORCH_VERSION is not set: link regulon::sdk (regulon_add_plugin does), or define it as LibTorch's version."
+#endif
+
 /// The manifest: text in an ELF section of the library, "key=value" lines, read before the library is loaded.
 #define REGULON_MANIFEST_SECTION ".regulon"
 #define REGULON_MANIFEST_TEXT(INTERFACE, NAME)                                                        \
   "regulon-manifest\nsdk=" REGULON_TEXT(REGULON_SDK_REVISION) "\ninterface=" INTERFACE "\nname=" NAME \
-                                                              "\ntorch=" TORCH_VERSION                \
+                                                              "\ntorch=" REGULON_TORCH_VERSION        \
                                                               "\ncompiler=" REGULON_COMPILER "\n"
 
 /// Makes CLASS the library's plugin: writes the manifest and the entry `regulon_plugin`. Once per library.

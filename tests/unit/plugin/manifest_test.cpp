@@ -69,7 +69,7 @@ TEST(Manifest, NoticesAProgramOnAnotherTorch) {
   expect_words(describe(misfit(fits, mixed)), {"2.11.0", "2.12.0", "rebuild the program"});
 }
 
-TEST(Manifest, LoadedTorchTellsItsVersion) { EXPECT_EQ(this_program().torch_loaded, TORCH_VERSION); }
+TEST(Manifest, LoadedTorchTellsItsVersion) { EXPECT_EQ(this_program().torch_loaded, REGULON_TORCH_VERSION); }
 
 }  // namespace
 }  // namespace regulon::core::testing
