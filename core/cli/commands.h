@@ -10,6 +10,9 @@
 
 namespace regulon::cli {
 
+/// The exit code after Ctrl-C.
+inline constexpr int kInterrupted = 130;
+
 struct TrainArguments {
   std::filesystem::path config;
   std::vector<std::string> overrides;  ///< --set a.b=c

@@ -17,7 +17,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kRunFailed = 1;
-constexpr int kInterrupted = 130;
 constexpr std::size_t kToldFailures = 10;
 
 /// How often Ctrl-C came. A signal handler can reach nothing but a static.

@@ -16,8 +16,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kInterrupted = 130;
-
 /// Set by Ctrl-C. A signal handler can reach nothing but a static.
 volatile std::sig_atomic_t interrupted = 0;
 

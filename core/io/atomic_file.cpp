@@ -11,6 +11,8 @@
 #include <system_error>
 #include <utility>
 
+#include "core/io/descriptor.h"
+
 namespace regulon::core {
 namespace {
 
@@ -54,14 +56,6 @@ std::filesystem::path partial_of(const std::filesystem::path& target) {
   partial += ".partial";
   return partial;
 }
-
-/// A descriptor that is closed at the end of the scope.
-struct Descriptor {
-  int value = -1;
-  ~Descriptor() {
-    if (value >= 0) ::close(value);
-  }
-};
 
 /// Syncs a file or a folder; a file system that cannot sync folders (EINVAL) is taken as it is.
 void sync_path(const std::filesystem::path& path) {

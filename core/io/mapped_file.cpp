@@ -4,26 +4,19 @@
 #include <regulon/error.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <system_error>
 #include <utility>
 
+#include "core/io/descriptor.h"
+
 namespace regulon::core {
 namespace {
 
 /// The kernel maps this much around a touched byte of a file, so as much has to be dropped around it.
 constexpr std::size_t kFaultWindow = 64 * 1024;
-
-/// Closes a file descriptor at the end of the scope: a mapping outlives its descriptor.
-struct Descriptor {
-  int value = -1;
-  ~Descriptor() {
-    if (value >= 0) ::close(value);
-  }
-};
 
 [[noreturn]] void refuse(const std::filesystem::path& path, int error) {
   Problem problem;

@@ -115,7 +115,7 @@ class DictReader {
   std::size_t at_ = 0;
 };
 
-std::optional<at::ScalarType> dtype_of(const std::string& descr) {
+std::optional<at::ScalarType> described_dtype(const std::string& descr) {
   if (descr == "<f4") return at::kFloat;
   if (descr == "<f2") return at::kHalf;
   if (descr == "<f8") return at::kDouble;
@@ -177,7 +177,7 @@ NpyFile::NpyFile(const std::filesystem::path& path) : file_(std::make_shared<con
     fail(*file_, "has a header that cannot be read", "{'descr': …, 'fortran_order': …, 'shape': (…), }",
          "'" + std::string(text.substr(0, 80)) + "'");
   }
-  const std::optional<at::ScalarType> dtype = dtype_of(header->descr);
+  const std::optional<at::ScalarType> dtype = described_dtype(header->descr);
   if (!dtype)
     fail(*file_, "has a dtype that is not read", "<f4, <f2 or <f8", header->descr, hint_for(header->descr));
   if (header->fortran_order && header->shape.size() > 1) {

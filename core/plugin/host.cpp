@@ -87,12 +87,16 @@ std::string read_library(const fs::path& path, Problem& problem) {
   return bytes;
 }
 
+}  // namespace
+
 /// A file on the search path, with what is known about it.
 struct Candidate {
   PluginFile file;
   Manifest manifest;  ///< empty if it could not be read
   Problem problem;    ///< `what` is empty if it can be used
 };
+
+namespace {
 
 Candidate examine(const fs::path& path, const BuildFacts& facts) {
   Candidate candidate;

@@ -21,7 +21,7 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
-constexpr auto kBetweenLooks = std::chrono::milliseconds(20);
+constexpr auto kBetweenTurns = std::chrono::milliseconds(20);
 constexpr auto kBetweenReports = std::chrono::milliseconds(200);
 /// A killed process may hold its folder for a moment longer.
 constexpr auto kPatience = std::chrono::seconds(10);
@@ -37,7 +37,7 @@ std::optional<FileLock> lock_of(const fs::path& folder) {
   while (fs::is_directory(folder)) {
     auto lock = FileLock::try_take(folder / ".lock");
     if (lock || Clock::now() > until) return lock;
-    std::this_thread::sleep_for(kBetweenLooks);
+    std::this_thread::sleep_for(kBetweenTurns);
   }
   return std::nullopt;
 }
@@ -82,7 +82,7 @@ class StudyRunner {
         report();
         reported = Clock::now();
       }
-      std::this_thread::sleep_for(kBetweenLooks);
+      std::this_thread::sleep_for(kBetweenTurns);
     }
     outcome.finished = stopping_ == 0;
   }

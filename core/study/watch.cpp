@@ -15,7 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::streamoff kTail = 1 << 14;  ///< bytes at a file's end that are looked at
+constexpr std::streamoff kTailBytes = 1 << 14;  ///< bytes at a file's end that are looked at
 constexpr std::size_t kToldLines = 8;
 
 /// The last lines of a file, without the one that the cut may have torn.
@@ -23,7 +23,7 @@ std::vector<std::string> last_lines(const fs::path& path) {
   std::ifstream stream(path, std::ios::binary | std::ios::ate);
   if (!stream) return {};
   const std::streamoff size = stream.tellg();
-  const std::streamoff first = std::max<std::streamoff>(0, size - kTail);
+  const std::streamoff first = std::max<std::streamoff>(0, size - kTailBytes);
   stream.seekg(first);
   std::vector<std::string> lines;
   std::string line;

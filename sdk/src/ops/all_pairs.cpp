@@ -22,7 +22,7 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-constexpr const char* kWhere = "all_pairs";
+constexpr const char* kAllPairs = "all_pairs";
 
 /// Sum over ordered pairs, and its gradient if that was wanted.
 struct Penalty {
@@ -86,7 +86,7 @@ struct AllPairs final : torch::autograd::Function<AllPairs> {
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
-    detail::refuse_double_backward(kWhere);
+    detail::refuse_double_backward(kAllPairs);
     return {context->get_saved_variables()[0] * gradients[0], {}, {}};
   }
 };
@@ -94,7 +94,7 @@ struct AllPairs final : torch::autograd::Function<AllPairs> {
 }  // namespace
 
 at::Tensor all_pairs(const at::Tensor& unit_rows, PairShape shape) {
-  detail::check_floating(kWhere, "unit_rows", unit_rows, 2);
+  detail::check_floating(kAllPairs, "unit_rows", unit_rows, 2);
   // Still a function of the rows, so that a gradient can be asked for.
   if (unit_rows.size(0) < 2) return unit_rows.sum() * 0;
   const bool with_gradient = unit_rows.requires_grad() && at::GradMode::is_enabled();

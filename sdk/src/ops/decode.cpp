@@ -13,7 +13,7 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-constexpr const char* kWhere = "decode";
+constexpr const char* kDecode = "decode";
 
 std::optional<at::Tensor> optional(const at::Tensor& tensor) {
   return tensor.defined() ? std::optional<at::Tensor>(tensor) : std::nullopt;
@@ -32,7 +32,7 @@ struct Decode final : torch::autograd::Function<Decode> {
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
-    detail::refuse_double_backward(kWhere);
+    detail::refuse_double_backward(kDecode);
     const variable_list saved = context->get_saved_variables();
     const Codes pattern = detail::carried<Codes>(context->saved_data.at("pattern"));
     const at::Tensor gradient = gradients[0].contiguous();
@@ -56,17 +56,17 @@ bool prefers_dense(const Codes& codes) {
 }  // namespace
 
 at::Tensor decode(const Codes& codes, const at::Tensor& weight, const at::Tensor& bias) {
-  detail::check_floating(kWhere, "weight", weight, 2);
+  detail::check_floating(kDecode, "weight", weight, 2);
   const std::int64_t d = weight.size(1);
-  detail::check_like(kWhere, "weight", weight, {codes.features(), d}, weight);
-  if (bias.defined()) detail::check_like(kWhere, "bias", bias, {d}, weight);
+  detail::check_like(kDecode, "weight", weight, {codes.features(), d}, weight);
+  if (bias.defined()) detail::check_like(kDecode, "bias", bias, {d}, weight);
   if (prefers_dense(codes)) {
     const at::Tensor& dense = codes.to_dense();
-    detail::check_like(kWhere, "the codes", dense, {codes.rows(), codes.features()}, weight);
+    detail::check_like(kDecode, "the codes", dense, {codes.rows(), codes.features()}, weight);
     const at::Tensor product = detail::tiled_product(dense, weight);
     return bias.defined() ? detail::add_row(product, bias) : product;
   }
-  detail::check_like(kWhere, "the codes' values", codes.values(), {codes.entries()}, weight);
+  detail::check_like(kDecode, "the codes' values", codes.values(), {codes.entries()}, weight);
   return Decode::apply(codes.values(), weight, optional(bias), codes.detach());
 }
 

@@ -28,7 +28,7 @@ using ops::detail::Screen;
 constexpr std::int64_t kBlockRows = 256;
 constexpr std::int64_t kTileColumns = 512;
 constexpr std::int64_t kSampleRows = 1024;  ///< from which a row without a list gets its first cut
-constexpr const char* kWhere = "NeighbourLists::nearest";
+constexpr const char* kNearest = "NeighbourLists::nearest";
 constexpr double kMostCosine = 1e12;  ///< of rows that are taken for ones of unit length
 constexpr double kShortestPeriod = 2;
 constexpr double kLongestPeriod = 1000;
@@ -95,7 +95,7 @@ class Rotation {
 
  private:
   [[noreturn]] static void refuse_rows() {
-    ops::detail::fail(kWhere, "the rows are not of unit length", "rows of norm one, or zero",
+    ops::detail::fail(kNearest, "the rows are not of unit length", "rows of norm one, or zero",
                       "a number that is not finite, or a far longer row");
   }
 
@@ -344,7 +344,7 @@ void NeighbourLists::prepare(Preparation& preparation, const NeighbourListSettin
 }
 
 ops::Neighbours NeighbourLists::nearest(const at::Tensor& unit_rows) {
-  ops::detail::check_floating(kWhere, "unit_rows", unit_rows, 2);
+  ops::detail::check_floating(kNearest, "unit_rows", unit_rows, 2);
   const at::Tensor rows = unit_rows.detach().contiguous();
   ops::detail::by_dtype(
       rows, [&](auto zero) { Rotation<decltype(zero)>(rows, settings_, ids_, ties_, figures_).turn(); });

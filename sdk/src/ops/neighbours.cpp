@@ -16,7 +16,7 @@
 namespace regulon::ops {
 namespace {
 
-constexpr const char* kWhere = "nearest_neighbours";
+constexpr const char* kNearestNeighbours = "nearest_neighbours";
 
 /// Rows that could be the nearest of one row.
 template <typename T>
@@ -81,7 +81,7 @@ class Search {
     for (std::int64_t row = 0; row < n_; ++row) {
       const double sum = best_kernels<T>().square_sum(data + row * d, d);
       if (!std::isfinite(sum) || sum > 1e12) {
-        detail::fail(kWhere, "the rows are not of unit length", "rows of norm one, or zero",
+        detail::fail(kNearestNeighbours, "the rows are not of unit length", "rows of norm one, or zero",
                      fmt::format("squared norm {} in row {}", sum, row));
       }
       if (sum == 0) cuts_[static_cast<std::size_t>(row)] = std::numeric_limits<T>::infinity();
@@ -179,7 +179,7 @@ class Search {
 }  // namespace
 
 Neighbours nearest_neighbours(const at::Tensor& unit_rows) {
-  detail::check_floating(kWhere, "unit_rows", unit_rows, 2);
+  detail::check_floating(kNearestNeighbours, "unit_rows", unit_rows, 2);
   const at::Tensor rows = unit_rows.detach().contiguous();
   return detail::by_dtype(rows, [&](auto zero) { return Search<decltype(zero)>(rows).run(); });
 }

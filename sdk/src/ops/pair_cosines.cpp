@@ -19,19 +19,19 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-constexpr const char* kWhere = "pair_cosines";
+constexpr const char* kPairCosines = "pair_cosines";
 
 void check_ids(const std::string& name, const at::Tensor& ids, std::int64_t pairs, std::int64_t n) {
   if (!ids.defined() || ids.dim() != 1 || ids.size(0) != pairs || ids.scalar_type() != at::kLong ||
       !ids.device().is_cpu()) {
-    detail::fail(kWhere, "cannot use " + name, fmt::format("[{}] Long on the CPU", pairs),
+    detail::fail(kPairCosines, "cannot use " + name, fmt::format("[{}] Long on the CPU", pairs),
                  detail::text_of(ids));
   }
   if (pairs == 0) return;
   const std::int64_t least = ids.min().item<std::int64_t>();
   const std::int64_t most = ids.max().item<std::int64_t>();
   if (least >= 0 && most < n) return;
-  detail::fail(kWhere, "cannot use " + name, fmt::format("rows from 0 to {}", n - 1),
+  detail::fail(kPairCosines, "cannot use " + name, fmt::format("rows from 0 to {}", n - 1),
                fmt::format("{} to {}", least, most));
 }
 
@@ -113,7 +113,7 @@ struct PairCosines final : torch::autograd::Function<PairCosines> {
 
   /// Sorted by the row that is pulled, each row is summed by one thread.
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
-    detail::refuse_double_backward(kWhere);
+    detail::refuse_double_backward(kPairCosines);
     const variable_list saved = context->get_saved_variables();
     const at::Tensor& rows = saved[0];
     const at::Tensor weights = detail::by_dtype(rows, [&](auto zero) {
@@ -131,7 +131,7 @@ struct PairCosines final : torch::autograd::Function<PairCosines> {
 }  // namespace
 
 at::Tensor pair_cosines(const at::Tensor& rows, const at::Tensor& row, const at::Tensor& other) {
-  detail::check_floating(kWhere, "rows", rows, 2);
+  detail::check_floating(kPairCosines, "rows", rows, 2);
   check_ids("row", row, row.defined() ? row.numel() : 0, rows.size(0));
   check_ids("other", other, row.numel(), rows.size(0));
   return PairCosines::apply(rows, row.to(at::kInt).contiguous(), other.to(at::kInt).contiguous());

@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "ops/select_check.h"
 #include "ops/select_stopwatch.h"
 #include "ops/support.h"
 #include "ops/tiles.h"
@@ -14,10 +15,8 @@
 namespace regulon::ops::detail {
 namespace {
 
-constexpr const char* kWhere = "select_product";
-
 [[noreturn]] void fail_not_finite(const std::string& found) {
-  fail(kWhere, "the pre-activations are not finite", "finite numbers", found,
+  fail(kSelectProduct, "the pre-activations are not finite", "finite numbers", found,
        "Look at the data, or train with a lower learning rate");
 }
 

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "ops/gather.h"
+#include "ops/select_check.h"
 #include "ops/support.h"
 
 namespace regulon::ops::detail {
@@ -19,8 +20,6 @@ namespace {
 
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
-
-constexpr const char* kWhere = "select_product";
 
 std::optional<at::Tensor> optional(const at::Tensor& tensor) {
   return tensor.defined() ? std::optional<at::Tensor>(tensor) : std::nullopt;
@@ -91,7 +90,7 @@ struct Select final : torch::autograd::Function<Select> {
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
-    refuse_double_backward(kWhere);
+    refuse_double_backward(kSelectProduct);
     const variable_list saved = context->get_saved_variables();
     const auto selected = carried<Selected>(context->saved_data.at("selected"));
     const Codes& codes = selected.codes;
@@ -125,7 +124,7 @@ struct SelectDense final : torch::autograd::Function<SelectDense> {
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
-    refuse_double_backward(kWhere);
+    refuse_double_backward(kSelectProduct);
     const auto selected = carried<Selected>(context->saved_data.at("selected"));
     variable_list result(3);
     if (context->needs_input_grad(0)) {

@@ -17,7 +17,7 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-constexpr const char* kWhere = "weighted_sum";
+constexpr const char* kWeightedSum = "weighted_sum";
 
 /// weights[feature] of each entry.
 at::Tensor by_entry(const at::Tensor& weights, const Codes& pattern) {
@@ -39,7 +39,7 @@ struct WeightedSum final : torch::autograd::Function<WeightedSum> {
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
-    detail::refuse_double_backward(kWhere);
+    detail::refuse_double_backward(kWeightedSum);
     const variable_list saved = context->get_saved_variables();
     const auto pattern = detail::carried<Codes>(context->saved_data.at("pattern"));
     variable_list result(3);
@@ -63,7 +63,7 @@ struct DenseWeightedSum final : torch::autograd::Function<DenseWeightedSum> {
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
-    detail::refuse_double_backward(kWhere);
+    detail::refuse_double_backward(kWeightedSum);
     const variable_list saved = context->get_saved_variables();
     const std::int64_t rows = context->saved_data.at("rows").toInt();
     variable_list result(2);
@@ -79,8 +79,8 @@ struct DenseWeightedSum final : torch::autograd::Function<DenseWeightedSum> {
 
 at::Tensor weighted_sum(const Codes& codes, const at::Tensor& weights) {
   const at::Tensor& held = codes.is_sparse() ? codes.values() : codes.to_dense();
-  detail::check_floating(kWhere, "the codes", held, codes.is_sparse() ? 1 : 2);
-  if (weights.defined()) detail::check_like(kWhere, "weights", weights, {codes.features()}, held);
+  detail::check_floating(kWeightedSum, "the codes", held, codes.is_sparse() ? 1 : 2);
+  if (weights.defined()) detail::check_like(kWeightedSum, "weights", weights, {codes.features()}, held);
   if (codes.is_sparse()) {
     const auto given = weights.defined() ? std::optional<at::Tensor>(weights) : std::nullopt;
     return WeightedSum::apply(held, given, codes.detach());

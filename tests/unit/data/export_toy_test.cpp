@@ -12,7 +12,7 @@
 namespace regulon::core {
 namespace {
 
-using namespace regulon::testing;
+using namespace regulon::tests;
 
 TEST(ExportToy, WritesRowsAndTrueFeatures) {
   const ScratchFolder folder;

@@ -18,7 +18,7 @@
 namespace regulon::core {
 namespace {
 
-using namespace regulon::testing;
+using namespace regulon::tests;
 namespace fs = std::filesystem;
 
 /// The numbers first, first + 1, …: row r of width 2 is {2r, 2r + 1}, so that a row tells its number.

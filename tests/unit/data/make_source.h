@@ -11,7 +11,7 @@
 
 #include "core/data/source.h"
 
-namespace regulon::testing {
+namespace regulon::tests {
 
 using Parameters = std::vector<std::pair<std::string, ParamValue>>;
 
@@ -51,4 +51,4 @@ inline std::unique_ptr<core::Source> open_source(const std::string& name, const 
   return source;
 }
 
-}  // namespace regulon::testing
+}  // namespace regulon::tests

@@ -12,7 +12,7 @@
 namespace regulon::core {
 namespace {
 
-using namespace regulon::testing;
+using namespace regulon::tests;
 
 /// Three rows of width 2, over and over.
 class FixedRows final : public Source {

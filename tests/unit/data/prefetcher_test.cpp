@@ -37,8 +37,8 @@ class Stepper final : public Source {
 };
 
 TEST(Prefetcher, HandsOutTheSameRowsAsTheSource) {
-  const auto plain = testing::open_source("toy.pairs", {}, 2000);
-  const auto ahead = testing::open_source("toy.pairs", {}, 2000);
+  const auto plain = tests::open_source("toy.pairs", {}, 2000);
+  const auto ahead = tests::open_source("toy.pairs", {}, 2000);
   Prefetcher prefetcher(*ahead, 3);
   for (std::int64_t step = 3; step < 40; ++step)
     EXPECT_TRUE(prefetcher.next().equal(plain->batch(step))) << step;

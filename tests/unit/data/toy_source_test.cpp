@@ -9,7 +9,7 @@
 namespace regulon::core {
 namespace {
 
-using namespace regulon::testing;
+using namespace regulon::tests;
 
 constexpr std::int64_t kRows = 40'000;
 

@@ -17,11 +17,11 @@ namespace regulon::core {
 namespace {
 
 namespace fs = std::filesystem;
-using testing::expect_error;
-using testing::read_file;
-using testing::ScratchFolder;
-using testing::WithoutRights;
-using testing::write_file;
+using tests::expect_error;
+using tests::read_file;
+using tests::ScratchFolder;
+using tests::WithoutRights;
+using tests::write_file;
 
 std::size_t entries_in(const fs::path& folder) {
   return static_cast<std::size_t>(std::distance(fs::directory_iterator(folder), fs::directory_iterator()));

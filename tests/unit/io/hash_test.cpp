@@ -8,8 +8,8 @@
 namespace regulon::core {
 namespace {
 
-using testing::ScratchFolder;
-using testing::write_file;
+using tests::ScratchFolder;
+using tests::write_file;
 
 // Printed by `xxh128sum` (xxHash 0.8) for an empty file and for the three bytes "abc".
 constexpr char kHashOfNothing[] = "99aa06d3014798d86001c324468d497f";

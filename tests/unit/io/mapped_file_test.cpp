@@ -11,10 +11,10 @@
 namespace regulon::core {
 namespace {
 
-using testing::expect_error;
-using testing::ScratchFolder;
-using testing::WithoutRights;
-using testing::write_file;
+using tests::expect_error;
+using tests::ScratchFolder;
+using tests::WithoutRights;
+using tests::write_file;
 
 std::string text_of(const MappedFile& file) {
   return {reinterpret_cast<const char*>(file.data()), file.size()};

@@ -13,7 +13,7 @@
 namespace regulon::core {
 namespace {
 
-using namespace regulon::testing;
+using namespace regulon::tests;
 
 std::string dict(const std::string& descr, const std::string& shape, const std::string& fortran = "False") {
   return "{'descr': " + descr + ", 'fortran_order': " + fortran + ", 'shape': " + shape + ", }";

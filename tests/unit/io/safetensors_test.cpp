@@ -16,7 +16,7 @@
 namespace regulon::core {
 namespace {
 
-using namespace regulon::testing;
+using namespace regulon::tests;
 
 /// A header of one tensor "a" with these JSON values.
 std::string one(const std::string& dtype, const std::string& shape, const std::string& offsets) {

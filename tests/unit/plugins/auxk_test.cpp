@@ -10,7 +10,7 @@
 namespace regulon {
 namespace {
 
-using testing::normal;
+using tests::normal;
 using Settings = std::map<std::string, ParamValue>;
 
 constexpr std::int64_t kRows = 6;
@@ -71,7 +71,7 @@ at::Tensor error_of(const AuxStep& step) { return (step.batch - step.view().reco
 
 std::unique_ptr<LossTerm> auxk(Settings settings) {
   settings.emplace("dead_after", std::int64_t{kDeadAfter});
-  auto term = testing::make_plugin<LossTerm>("auxk", settings);
+  auto term = tests::make_plugin<LossTerm>("auxk", settings);
   Preparation preparation;
   preparation.features = kFeatures;
   preparation.width = kWidth;
@@ -81,7 +81,7 @@ std::unique_ptr<LossTerm> auxk(Settings settings) {
 
 std::vector<at::Tensor> gradients(const AuxStep& step, const std::function<at::Tensor()>& value) {
   std::vector<at::Tensor> all;
-  for (const at::Tensor& leaf : step.leaves()) all.push_back(testing::autograd_gradient(value, leaf));
+  for (const at::Tensor& leaf : step.leaves()) all.push_back(tests::autograd_gradient(value, leaf));
   return all;
 }
 
@@ -172,7 +172,7 @@ TEST(AuxK, ReportsAlikeAfterAResume) {
   for (Preparation& preparation : preparations) {
     preparation.features = kFeatures;
     preparation.width = kWidth;
-    terms.push_back(testing::make_plugin<LossTerm>("auxk", {{"dead_after", std::int64_t{kDeadAfter}}}));
+    terms.push_back(tests::make_plugin<LossTerm>("auxk", {{"dead_after", std::int64_t{kDeadAfter}}}));
     terms.back()->prepare(preparation);
   }
   terms[0]->value(step.view());

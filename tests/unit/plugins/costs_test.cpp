@@ -9,12 +9,12 @@
 namespace regulon {
 namespace {
 
-using testing::ToyStep;
+using tests::ToyStep;
 
 at::Tensor cost(const std::string& name, const FeatureStats& stats,
                 const std::map<std::string, ParamValue>& settings = {}) {
   const ToyStep toy;
-  const at::Tensor found = testing::make_plugin<FeatureCost>(name, settings)
+  const at::Tensor found = tests::make_plugin<FeatureCost>(name, settings)
                                ->cost(stats, Dictionary(toy.weight, toy.bias, 0, false));
   EXPECT_FALSE(found.requires_grad());
   EXPECT_EQ(found.dim(), 1);

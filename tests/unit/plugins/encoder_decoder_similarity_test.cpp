@@ -11,7 +11,7 @@
 namespace regulon {
 namespace {
 
-using testing::ToyStep;
+using tests::ToyStep;
 
 at::Tensor value_of(const ToyStep& toy, const at::Tensor& directions) {
   StepInputs inputs{0,
@@ -24,12 +24,12 @@ at::Tensor value_of(const ToyStep& toy, const at::Tensor& directions) {
                     directions,
                     {},
                     nullptr};
-  return testing::make_plugin<LossTerm>("encoder_decoder_similarity")->value(StepView(inputs));
+  return tests::make_plugin<LossTerm>("encoder_decoder_similarity")->value(StepView(inputs));
 }
 
 TEST(EncoderDecoderSimilarity, IsTheMeanOfOneMinusTheCosine) {
   const ToyStep toy;
-  const at::Tensor directions = testing::normal({ToyStep::kFeatures, ToyStep::kWidth}, 51);
+  const at::Tensor directions = tests::normal({ToyStep::kFeatures, ToyStep::kWidth}, 51);
   double expected = 0;
   for (std::int64_t i = 0; i < ToyStep::kFeatures; ++i) {
     double dot = 0;
@@ -55,11 +55,10 @@ TEST(EncoderDecoderSimilarity, IsZeroForTheDecodersOwnDirections) {
 
 TEST(EncoderDecoderSimilarity, Gradients) {
   const ToyStep toy;
-  const at::Tensor directions =
-      testing::normal({ToyStep::kFeatures, ToyStep::kWidth}, 52).requires_grad_(true);
+  const at::Tensor directions = tests::normal({ToyStep::kFeatures, ToyStep::kWidth}, 52).requires_grad_(true);
   const auto value = [&] { return value_of(toy, directions); };
-  testing::expect_gradient(value, directions, "encoder directions");
-  testing::expect_gradient(value, toy.weight, "dictionary weight");
+  tests::expect_gradient(value, directions, "encoder directions");
+  tests::expect_gradient(value, toy.weight, "dictionary weight");
 }
 
 TEST(EncoderDecoderSimilarity, BearsADirectionOfZeros) {
@@ -67,7 +66,7 @@ TEST(EncoderDecoderSimilarity, BearsADirectionOfZeros) {
   const at::Tensor directions = at::zeros({ToyStep::kFeatures, ToyStep::kWidth}, at::kDouble);
   directions.requires_grad_(true);
   EXPECT_EQ(value_of(toy, directions).item<double>(), 1.0);
-  const at::Tensor slope = testing::autograd_gradient([&] { return value_of(toy, directions); }, directions);
+  const at::Tensor slope = tests::autograd_gradient([&] { return value_of(toy, directions); }, directions);
   EXPECT_TRUE(slope.isfinite().all().item<bool>());
 }
 

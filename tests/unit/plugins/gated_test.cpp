@@ -9,23 +9,23 @@
 namespace regulon {
 namespace {
 
-using testing::ToyStep;
+using tests::ToyStep;
 
 /// A prepared gated encoder whose parameters are not their initial ones.
 struct Prepared {
   explicit Prepared(const std::map<std::string, ParamValue>& settings = {}, bool perturbed = true)
-      : encoder(testing::make_plugin<Encoder>("gated", settings)) {
+      : encoder(tests::make_plugin<Encoder>("gated", settings)) {
     preparation.features = ToyStep::kFeatures;
     preparation.width = ToyStep::kWidth;
     preparation.dictionary_weight = toy.weight.detach();
     preparation.dictionary_bias = toy.bias.detach();
-    preparation.sample = testing::normal({70, ToyStep::kWidth}, 9);
+    preparation.sample = tests::normal({70, ToyStep::kWidth}, 9);
     encoder->prepare(preparation);
     if (!perturbed) return;
-    weight().detach().copy_(testing::normal({7, 4}, 21));
-    gate_bias().detach().copy_(testing::normal({7}, 22) * 0.3);
-    magnitude_bias().detach().copy_(testing::normal({7}, 23) * 0.3);
-    log_scale().detach().copy_(testing::normal({7}, 24) * 0.3);
+    weight().detach().copy_(tests::normal({7, 4}, 21));
+    gate_bias().detach().copy_(tests::normal({7}, 22) * 0.3);
+    magnitude_bias().detach().copy_(tests::normal({7}, 23) * 0.3);
+    log_scale().detach().copy_(tests::normal({7}, 24) * 0.3);
   }
   const at::Tensor& parameter(std::size_t i) const { return preparation.parameters().at(i).tensor; }
   const at::Tensor& weight() const { return parameter(0); }
@@ -74,29 +74,29 @@ TEST(Gated, RanksByTheGate) {
 }
 
 TEST(Gated, GradientsOfCodesAndGate) {
-  const at::Tensor probe = testing::normal({ToyStep::kRows, ToyStep::kFeatures}, 31);
+  const at::Tensor probe = tests::normal({ToyStep::kRows, ToyStep::kFeatures}, 31);
   const Prepared p;
   const auto of_codes = [&] { return (p.encode().to_dense() * probe).sum(); };
-  testing::expect_gradient(of_codes, p.weight(), "weight");
-  testing::expect_gradient(of_codes, p.magnitude_bias(), "magnitude bias");
-  testing::expect_gradient(of_codes, p.log_scale(), "scale");
-  testing::expect_gradient(of_codes, p.toy.bias, "dictionary bias");
+  tests::expect_gradient(of_codes, p.weight(), "weight");
+  tests::expect_gradient(of_codes, p.magnitude_bias(), "magnitude bias");
+  tests::expect_gradient(of_codes, p.log_scale(), "scale");
+  tests::expect_gradient(of_codes, p.toy.bias, "dictionary bias");
   // The codes do not depend on the gate's bias but for the step, so not even by rounding.
-  EXPECT_EQ(testing::autograd_gradient(of_codes, p.gate_bias()).abs().max().item<double>(), 0.0);
+  EXPECT_EQ(tests::autograd_gradient(of_codes, p.gate_bias()).abs().max().item<double>(), 0.0);
   const auto of_gate = [&] { return (channel(p.encode(), "gate") * probe).sum(); };
-  testing::expect_gradient(of_gate, p.weight(), "weight by the gate");
-  testing::expect_gradient(of_gate, p.gate_bias(), "gate bias by the gate");
+  tests::expect_gradient(of_gate, p.weight(), "weight by the gate");
+  tests::expect_gradient(of_gate, p.gate_bias(), "gate bias by the gate");
 }
 
 /// Under a learnt theta codes jump by their magnitude at theta, and the gate's activation by theta.
 TEST(Gated, ThetaLearnsByTheMagnitudesJump) {
   constexpr double kWindow = 1.5;
   const Prepared p;
-  const at::Tensor theta = (testing::normal({ToyStep::kFeatures}, 41).abs() + 0.2).set_requires_grad(true);
+  const at::Tensor theta = (tests::normal({ToyStep::kFeatures}, 41).abs() + 0.2).set_requires_grad(true);
   Selection jump;
   jump.thresholds = theta;
   jump.window = kWindow;
-  const at::Tensor probe = testing::normal({ToyStep::kRows, ToyStep::kFeatures}, 31);
+  const at::Tensor probe = tests::normal({ToyStep::kRows, ToyStep::kFeatures}, 31);
   const at::Tensor gate = p.gate().detach();
   const at::Tensor near = ((gate - theta.detach()).abs() <= kWindow / 2).to(at::kDouble);
   const at::Tensor edge = (theta.detach() - p.gate_bias().detach()) * p.log_scale().detach().exp();
@@ -105,15 +105,15 @@ TEST(Gated, ThetaLearnsByTheMagnitudesJump) {
 
   const auto of_codes = [&] { return (p.encode(jump).to_dense() * probe).sum(); };
   const at::Tensor expected = -(probe * near).sum(0) * height / kWindow;
-  EXPECT_TRUE(at::allclose(testing::autograd_gradient(of_codes, theta), expected));
+  EXPECT_TRUE(at::allclose(tests::autograd_gradient(of_codes, theta), expected));
   const auto of_gate = [&] { return (channel(p.encode(jump), "gate") * probe).sum(); };
   const at::Tensor expected_of_gate = -(probe * near).sum(0) * theta.detach() / kWindow;
-  EXPECT_TRUE(at::allclose(testing::autograd_gradient(of_gate, theta), expected_of_gate));
+  EXPECT_TRUE(at::allclose(tests::autograd_gradient(of_gate, theta), expected_of_gate));
   const auto of_open = [&] { return (channel(p.encode(jump), "open") * probe).sum(); };
-  EXPECT_TRUE(at::allclose(testing::autograd_gradient(of_open, theta), -(probe * near).sum(0) / kWindow));
+  EXPECT_TRUE(at::allclose(tests::autograd_gradient(of_open, theta), -(probe * near).sum(0) / kWindow));
   const at::Tensor open = (gate > theta.detach()).to(at::kDouble);
   EXPECT_TRUE(at::allclose(p.encode(jump).to_dense(), p.magnitude() * open));
-  testing::expect_gradient(of_codes, p.weight(), "weight under a theta");
+  tests::expect_gradient(of_codes, p.weight(), "weight under a theta");
 }
 
 /// The window's gradient, where it reaches pi, reaches both that pi is made of: rows of W and the gate's
@@ -121,13 +121,13 @@ TEST(Gated, ThetaLearnsByTheMagnitudesJump) {
 TEST(Gated, AWindowThatReachesTheInputTeachesTheGatesBias) {
   constexpr double kWindow = 1.5;
   const Prepared p;
-  const at::Tensor theta = (testing::normal({ToyStep::kFeatures}, 41).abs() + 0.2).set_requires_grad(true);
+  const at::Tensor theta = (tests::normal({ToyStep::kFeatures}, 41).abs() + 0.2).set_requires_grad(true);
   Selection jump;
   jump.thresholds = theta;
   jump.window = kWindow;
   Selection reaching = jump;
   reaching.window_to_input = true;
-  const at::Tensor probe = testing::normal({ToyStep::kRows, ToyStep::kFeatures}, 31);
+  const at::Tensor probe = tests::normal({ToyStep::kRows, ToyStep::kFeatures}, 31);
   const at::Tensor gate = p.gate().detach();
   const at::Tensor near = ((gate - theta.detach()).abs() <= kWindow / 2).to(at::kDouble) / kWindow;
   const at::Tensor active = (gate > theta.detach()).to(at::kDouble);
@@ -144,7 +144,7 @@ TEST(Gated, AWindowThatReachesTheInputTeachesTheGatesBias) {
     const auto plain = [&] { return value(jump); };
     const auto whole = [&] { return value(reaching); };
     EXPECT_TRUE(at::equal(plain(), whole())) << what;
-    const auto of = [](const auto& f, const at::Tensor& x) { return testing::autograd_gradient(f, x); };
+    const auto of = [](const auto& f, const at::Tensor& x) { return tests::autograd_gradient(f, x); };
     EXPECT_TRUE(at::allclose(of(whole, p.gate_bias()), (through + smooth_part).sum(0))) << what;
     EXPECT_TRUE(at::allclose(of(plain, p.gate_bias()), smooth_part.sum(0))) << what;
     EXPECT_TRUE(at::allclose(of(whole, p.weight()) - of(plain, p.weight()), at::matmul(through.t(), rows)))
@@ -196,33 +196,33 @@ struct GatedStep {
     return with_gate.dense();
   }
   ToyStep toy;
-  at::Tensor gate = (testing::normal({9}, 14).abs() + 0.1).requires_grad_(true);
+  at::Tensor gate = (tests::normal({9}, 14).abs() + 0.1).requires_grad_(true);
 };
 
 TEST(GatedAuxiliary, ReconstructsByTheGateWithAConstantDictionary) {
   const GatedStep step;
   for (const bool freeze : {true, false}) {
-    const auto term = testing::make_plugin<LossTerm>("gated_auxiliary", {{"freeze_dictionary", freeze}});
+    const auto term = tests::make_plugin<LossTerm>("gated_auxiliary", {{"freeze_dictionary", freeze}});
     EXPECT_EQ(term->needs(), std::vector<std::string>{"codes.gate"});
     const auto value = [&] { return term->value(step.view()); };
     const at::Tensor rebuilt = at::matmul(step.dense(), step.toy.weight.detach()) + step.toy.bias.detach();
     EXPECT_NEAR(value().item<double>(), (step.toy.batch - rebuilt).square().sum(1).mean().item<double>(),
                 1e-9);
-    testing::expect_gradient(value, step.gate, "gate");
-    EXPECT_EQ(testing::autograd_gradient(value, step.toy.values).abs().max().item<double>(), 0.0);
+    tests::expect_gradient(value, step.gate, "gate");
+    EXPECT_EQ(tests::autograd_gradient(value, step.toy.values).abs().max().item<double>(), 0.0);
     if (freeze) {
-      EXPECT_EQ(testing::autograd_gradient(value, step.toy.weight).abs().max().item<double>(), 0.0);
-      EXPECT_EQ(testing::autograd_gradient(value, step.toy.bias).abs().max().item<double>(), 0.0);
+      EXPECT_EQ(tests::autograd_gradient(value, step.toy.weight).abs().max().item<double>(), 0.0);
+      EXPECT_EQ(tests::autograd_gradient(value, step.toy.bias).abs().max().item<double>(), 0.0);
     } else {
-      testing::expect_gradient(value, step.toy.weight, "dictionary");
-      testing::expect_gradient(value, step.toy.bias, "dictionary bias");
+      tests::expect_gradient(value, step.toy.weight, "dictionary");
+      tests::expect_gradient(value, step.toy.bias, "dictionary bias");
     }
   }
 }
 
 TEST(GateL1, PricesTheGate) {
   GatedStep step;
-  const auto term = testing::make_plugin<LossTerm>("gate_l1");
+  const auto term = tests::make_plugin<LossTerm>("gate_l1");
   EXPECT_EQ(term->needs(), (std::vector<std::string>{"codes.gate", "costs"}));
   for (const bool unit_norm : {true, false}) {
     step.toy.unit_norm = unit_norm;
@@ -230,8 +230,8 @@ TEST(GateL1, PricesTheGate) {
     const at::Tensor norms = unit_norm ? at::ones({7}, at::kDouble) : step.toy.weight.detach().norm(2, {1});
     const at::Tensor expected = (step.dense() * step.toy.costs * norms).sum() / 5;
     EXPECT_NEAR(value().item<double>(), expected.item<double>(), 1e-9);
-    testing::expect_gradient(value, step.gate, "gate");
-    if (!unit_norm) testing::expect_gradient(value, step.toy.weight, "dictionary");
+    tests::expect_gradient(value, step.gate, "gate");
+    if (!unit_norm) tests::expect_gradient(value, step.toy.weight, "dictionary");
   }
 }
 

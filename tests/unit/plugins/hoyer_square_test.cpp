@@ -8,7 +8,7 @@
 namespace regulon {
 namespace {
 
-using testing::ToyStep;
+using tests::ToyStep;
 
 TEST(HoyerSquare, IsTheSquaredRatioOfNormsAtTheCosts) {
   const ToyStep toy;
@@ -26,7 +26,7 @@ TEST(HoyerSquare, IsTheSquaredRatioOfNormsAtTheCosts) {
     }
     if (squares > 0) expected += priced * sum / squares;  // a row without codes counts zero
   }
-  const at::Tensor value = testing::make_plugin<LossTerm>("hoyer_square")->value(toy.view());
+  const at::Tensor value = tests::make_plugin<LossTerm>("hoyer_square")->value(toy.view());
   EXPECT_EQ(value.dim(), 0);
   EXPECT_NEAR(value.item<double>(), expected / ToyStep::kRows, 1e-12);
 }
@@ -34,7 +34,7 @@ TEST(HoyerSquare, IsTheSquaredRatioOfNormsAtTheCosts) {
 TEST(HoyerSquare, CountsEqualValuesAtTheirCosts) {
   ToyStep toy;
   toy.values = at::full({9}, 0.3, at::kDouble).requires_grad_(true);
-  const auto term = testing::make_plugin<LossTerm>("hoyer_square");
+  const auto term = tests::make_plugin<LossTerm>("hoyer_square");
   const double priced = toy.costs.index_select(0, toy.feature_ids).sum().item<double>();
   EXPECT_NEAR(term->value(toy.view()).item<double>(), priced / 5, 1e-12);
   toy.costs = at::ones_like(toy.costs);
@@ -44,8 +44,8 @@ TEST(HoyerSquare, CountsEqualValuesAtTheirCosts) {
 
 TEST(HoyerSquare, Gradients) {
   const ToyStep toy;
-  const auto term = testing::make_plugin<LossTerm>("hoyer_square");
-  testing::expect_gradient([&] { return term->value(toy.view()); }, toy.values, "code values");
+  const auto term = tests::make_plugin<LossTerm>("hoyer_square");
+  tests::expect_gradient([&] { return term->value(toy.view()); }, toy.values, "code values");
 }
 
 }  // namespace

@@ -12,15 +12,15 @@
 namespace regulon {
 namespace {
 
-using testing::ToyStep;
+using tests::ToyStep;
 
 /// A product under thresholds, and the step with its codes.
 struct Jump {
   static constexpr double kWindow = 0.8;
 
   ToyStep toy;
-  at::Tensor encoder = testing::normal({ToyStep::kFeatures, ToyStep::kWidth}, 41).requires_grad_(true);
-  at::Tensor thresholds = (testing::normal({ToyStep::kFeatures}, 42).abs() + 0.3).requires_grad_(true);
+  at::Tensor encoder = tests::normal({ToyStep::kFeatures, ToyStep::kWidth}, 41).requires_grad_(true);
+  at::Tensor thresholds = (tests::normal({ToyStep::kFeatures}, 42).abs() + 0.3).requires_grad_(true);
 
   StepView view() const {
     Selection selection;
@@ -42,7 +42,7 @@ struct Jump {
 
 TEST(L0, CountsActiveFeaturesAtTheirCostAndTrainsThresholds) {
   const Jump jump;
-  const auto term = testing::make_plugin<LossTerm>("l0");
+  const auto term = tests::make_plugin<LossTerm>("l0");
   const at::Tensor value = term->value(jump.view());
   value.backward();
 
@@ -69,10 +69,10 @@ TEST(L0, CountsActiveFeaturesAtTheirCostAndTrainsThresholds) {
 }
 
 TEST(L0, NeedsThresholdsThatLearn) {
-  const auto term = testing::make_plugin<LossTerm>("l0");
+  const auto term = tests::make_plugin<LossTerm>("l0");
   EXPECT_EQ(term->needs(), (std::vector<std::string>{"codes.open", "costs"}));
   const ToyStep toy;
-  testing::expect_error<RunError>([&] { term->value(toy.view()); }, {"no channel 'open'"});
+  tests::expect_error<RunError>([&] { term->value(toy.view()); }, {"no channel 'open'"});
 }
 
 }  // namespace

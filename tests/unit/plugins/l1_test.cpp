@@ -10,10 +10,10 @@
 namespace regulon {
 namespace {
 
-using testing::ToyStep;
+using tests::ToyStep;
 
 std::unique_ptr<LossTerm> l1(const std::string& norms) {
-  return testing::make_plugin<LossTerm>("l1", {{"decoder_norms", norms}});
+  return tests::make_plugin<LossTerm>("l1", {{"decoder_norms", norms}});
 }
 
 double expected(const ToyStep& toy, bool with_norms) {
@@ -58,12 +58,12 @@ TEST(L1, Gradients) {
   const ToyStep toy;
   const auto with_norms = l1("on");
   const auto value = [&] { return with_norms->value(toy.view()); };
-  testing::expect_gradient(value, toy.values, "code values");
-  testing::expect_gradient(value, toy.weight, "dictionary weight");
+  tests::expect_gradient(value, toy.values, "code values");
+  tests::expect_gradient(value, toy.weight, "dictionary weight");
   const auto without = l1("off");
   const auto plain = [&] { return without->value(toy.view()); };
-  testing::expect_gradient(plain, toy.values, "code values");
-  EXPECT_EQ(testing::autograd_gradient(plain, toy.weight).abs().max().item<double>(), 0.0);
+  tests::expect_gradient(plain, toy.values, "code values");
+  EXPECT_EQ(tests::autograd_gradient(plain, toy.weight).abs().max().item<double>(), 0.0);
 }
 
 }  // namespace

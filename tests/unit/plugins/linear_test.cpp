@@ -5,15 +5,15 @@
 #include "tests/unit/support/load_plugin.h"
 #include "tests/unit/support/toy_step.h"
 
-namespace regulon {
+namespace regulon::linear_test {
 namespace {
 
-using testing::ToyStep;
+using tests::ToyStep;
 
 /// A prepared encoder with the learnt tensors at hand, filled with numbers that are not their initial ones.
 struct Prepared {
   explicit Prepared(const std::map<std::string, ParamValue>& settings)
-      : encoder(testing::make_plugin<Encoder>("linear", settings)) {
+      : encoder(tests::make_plugin<Encoder>("linear", settings)) {
     preparation.features = ToyStep::kFeatures;
     preparation.width = ToyStep::kWidth;
     preparation.dictionary_weight = toy.weight.detach();
@@ -27,8 +27,8 @@ struct Prepared {
     return {};
   }
   void perturb() {
-    if (parameter("weight").defined()) parameter("weight").detach().copy_(testing::normal({7, 4}, 21));
-    parameter("bias").detach().copy_(testing::normal({7}, 22));
+    if (parameter("weight").defined()) parameter("weight").detach().copy_(tests::normal({7, 4}, 21));
+    parameter("bias").detach().copy_(tests::normal({7}, 22));
   }
   Codes encode() {
     EncodeView view{toy.batch, Dictionary(toy.weight, toy.bias, 0, false), Selection{}, toy.costs, 0, true,
@@ -72,23 +72,23 @@ TEST(Linear, TiedUsesTheDictionary) {
 }
 
 TEST(Linear, Gradients) {
-  const at::Tensor probe = testing::normal({ToyStep::kRows, ToyStep::kFeatures}, 31);
+  const at::Tensor probe = tests::normal({ToyStep::kRows, ToyStep::kFeatures}, 31);
   for (const bool tied : {false, true}) {
     Prepared p({{"tied", tied}});
     p.perturb();
     const auto value = [&] { return (p.encode().to_dense() * probe).sum(); };
-    testing::expect_gradient(value, tied ? p.toy.weight : p.parameter("weight"), "weight");
-    testing::expect_gradient(value, p.parameter("bias"), "bias");
-    testing::expect_gradient(value, p.toy.bias, "dictionary bias");
+    tests::expect_gradient(value, tied ? p.toy.weight : p.parameter("weight"), "weight");
+    tests::expect_gradient(value, p.parameter("bias"), "bias");
+    tests::expect_gradient(value, p.toy.bias, "dictionary bias");
   }
 }
 
 TEST(Linear, SaysWhatItProvides) {
-  EXPECT_EQ(testing::make_plugin<Encoder>("linear")->provides(),
+  EXPECT_EQ(tests::make_plugin<Encoder>("linear")->provides(),
             (std::vector<std::string>{"encoder.directions", "codes.gradient", "encoder.untied"}));
-  EXPECT_EQ(testing::make_plugin<Encoder>("linear", {{"tied", true}})->provides(),
+  EXPECT_EQ(tests::make_plugin<Encoder>("linear", {{"tied", true}})->provides(),
             (std::vector<std::string>{"encoder.directions", "codes.gradient"}));
 }
 
 }  // namespace
-}  // namespace regulon
+}  // namespace regulon::linear_test

@@ -12,12 +12,12 @@
 namespace regulon {
 namespace {
 
-using testing::ToyStep;
+using tests::ToyStep;
 using Settings = std::map<std::string, ParamValue>;
 using Widths = std::vector<std::int64_t>;
 
 std::unique_ptr<LossTerm> matryoshka(const Settings& settings, std::int64_t features = ToyStep::kFeatures) {
-  auto term = testing::make_plugin<LossTerm>("matryoshka", settings);
+  auto term = tests::make_plugin<LossTerm>("matryoshka", settings);
   Preparation preparation;
   preparation.features = features;
   preparation.width = ToyStep::kWidth;
@@ -60,7 +60,7 @@ TEST(Matryoshka, AllFeaturesComeLastByThemselves) {
   EXPECT_NEAR(matryoshka({{"widths", Widths{2}}})->value(toy.view()).item<double>(), sum_of(toy, {2, 7}),
               1e-12);
   EXPECT_NEAR(matryoshka({{"widths", Widths{7}}})->value(toy.view()).item<double>(),
-              testing::make_plugin<LossTerm>("mse")->value(toy.view()).item<double>(), 1e-12);
+              tests::make_plugin<LossTerm>("mse")->value(toy.view()).item<double>(), 1e-12);
 }
 
 TEST(Matryoshka, TakesDenseCodes) {
@@ -83,9 +83,9 @@ TEST(Matryoshka, Gradients) {
   const ToyStep toy;
   const auto term = matryoshka({{"widths", Widths{1, 3}}});
   const auto value = [&] { return term->value(toy.view()); };
-  testing::expect_gradient(value, toy.weight, "dictionary weight");
-  testing::expect_gradient(value, toy.bias, "dictionary bias");
-  testing::expect_gradient(value, toy.values, "code values");
+  tests::expect_gradient(value, toy.weight, "dictionary weight");
+  tests::expect_gradient(value, toy.bias, "dictionary bias");
+  tests::expect_gradient(value, toy.values, "code values");
 }
 
 TEST(Matryoshka, BearsABatchWithoutCodes) {
@@ -149,15 +149,15 @@ TEST(Matryoshka, DrawsNoWidthTwiceAndTheSameForTheSameStep) {
 
 TEST(Matryoshka, RefusesWidthsThatDoNotFit) {
   for (const Widths& widths : {Widths{3, 3}, Widths{1, 4, 2}}) {
-    const auto term = testing::make_plugin<LossTerm>("matryoshka", {{"widths", widths}});
-    testing::expect_error<InputError>([&] { term->needs(); }, {"do not grow", std::to_string(widths.back())});
+    const auto term = tests::make_plugin<LossTerm>("matryoshka", {{"widths", widths}});
+    tests::expect_error<InputError>([&] { term->needs(); }, {"do not grow", std::to_string(widths.back())});
   }
-  testing::expect_error<InputError>(
+  tests::expect_error<InputError>(
       [] {
         matryoshka({{"widths", Widths{3, 8}}});
       },
       {"exceed the number of features", "at most 7", "8"});
-  const PluginDescriptor descriptor = testing::load_plugin("matryoshka");
+  const PluginDescriptor descriptor = tests::load_plugin("matryoshka");
   EXPECT_NE(violation(descriptor.params.front(), ParamValue(Widths{0, 3})), "");
 }
 

@@ -8,7 +8,7 @@
 namespace regulon {
 namespace {
 
-using testing::ToyStep;
+using tests::ToyStep;
 
 double expected_sum(const ToyStep& toy) {
   const at::Tensor error = at::matmul(toy.dense(), toy.weight.detach()) + toy.bias.detach() - toy.batch;
@@ -22,25 +22,25 @@ double expected_sum(const ToyStep& toy) {
 
 TEST(Mse, IsTheSumOverCoordinatesAndTheMeanOverRows) {
   const ToyStep toy;
-  const at::Tensor value = testing::make_plugin<LossTerm>("mse")->value(toy.view());
+  const at::Tensor value = tests::make_plugin<LossTerm>("mse")->value(toy.view());
   EXPECT_EQ(value.dim(), 0);
   EXPECT_NEAR(value.item<double>(), expected_sum(toy), 1e-12);
 }
 
 TEST(Mse, MayBeTheMeanOverBoth) {
   const ToyStep toy;
-  const auto term = testing::make_plugin<LossTerm>("mse", {{"reduction", std::string("mean")}});
+  const auto term = tests::make_plugin<LossTerm>("mse", {{"reduction", std::string("mean")}});
   EXPECT_NEAR(term->value(toy.view()).item<double>(), expected_sum(toy) / ToyStep::kWidth, 1e-12);
 }
 
 TEST(Mse, Gradients) {
   const ToyStep toy;
   for (const char* reduction : {"sum", "mean"}) {
-    const auto term = testing::make_plugin<LossTerm>("mse", {{"reduction", std::string(reduction)}});
+    const auto term = tests::make_plugin<LossTerm>("mse", {{"reduction", std::string(reduction)}});
     const auto value = [&] { return term->value(toy.view()); };
-    testing::expect_gradient(value, toy.weight, "dictionary weight");
-    testing::expect_gradient(value, toy.bias, "dictionary bias");
-    testing::expect_gradient(value, toy.values, "code values");
+    tests::expect_gradient(value, toy.weight, "dictionary weight");
+    tests::expect_gradient(value, toy.bias, "dictionary bias");
+    tests::expect_gradient(value, toy.values, "code values");
   }
 }
 

@@ -12,10 +12,10 @@
 namespace regulon {
 namespace {
 
-using testing::ToyStep;
+using tests::ToyStep;
 
 std::unique_ptr<LossTerm> orthogonality(const std::string& pairs, const std::string& shape) {
-  return testing::make_plugin<LossTerm>("orthogonality", {{"pairs", pairs}, {"shape", shape}});
+  return tests::make_plugin<LossTerm>("orthogonality", {{"pairs", pairs}, {"shape", shape}});
 }
 
 /// |cos| of two rows, by its definition.
@@ -63,7 +63,7 @@ TEST(Orthogonality, ValuesAndGradients) {
           expected(toy.weight.detach(), pairs == std::string("nearest"), shape == std::string("square")),
           1e-12)
           << what;
-      testing::expect_gradient(value, toy.weight, what);
+      tests::expect_gradient(value, toy.weight, what);
     }
   }
 }
@@ -89,7 +89,7 @@ TEST(Orthogonality, TiedNeighboursShareTheGradient) {
                    .view({3, 4})
                    .requires_grad_(true);
   const auto term = orthogonality("nearest", "absolute");
-  const at::Tensor gradient = testing::autograd_gradient([&] { return term->value(toy.view()); }, toy.weight);
+  const at::Tensor gradient = tests::autograd_gradient([&] { return term->value(toy.view()); }, toy.weight);
   EXPECT_NEAR(term->value(toy.view()).item<double>(), 0.6, 1e-12);
   EXPECT_NEAR(gradient[0][1].item<double>(), 0.0, 1e-12);
   EXPECT_NEAR(gradient[1][1].item<double>(), -gradient[2][1].item<double>(), 1e-12);
@@ -104,8 +104,7 @@ TEST(Orthogonality, LeavesZeroRowsAlone) {
   toy.weight = weight.requires_grad_(true);
   for (const char* pairs : {"nearest", "all"}) {
     const auto term = orthogonality(pairs, "square");
-    const at::Tensor gradient =
-        testing::autograd_gradient([&] { return term->value(toy.view()); }, toy.weight);
+    const at::Tensor gradient = tests::autograd_gradient([&] { return term->value(toy.view()); }, toy.weight);
     EXPECT_TRUE(gradient.isfinite().all().item<bool>()) << pairs;
     EXPECT_EQ(gradient[2].abs().max().item<double>(), 0.0) << pairs;
     EXPECT_GT(gradient.abs().max().item<double>(), 0.0) << pairs;

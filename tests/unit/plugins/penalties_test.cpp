@@ -13,7 +13,7 @@
 namespace regulon {
 namespace {
 
-using testing::ToyStep;
+using tests::ToyStep;
 using Settings = std::map<std::string, ParamValue>;
 
 /// A penalty and, written down anew, what it makes of one value.
@@ -41,7 +41,7 @@ std::vector<Penalty> penalties() {
 std::unique_ptr<LossTerm> made(const Penalty& penalty, const std::string& norms) {
   Settings settings = penalty.settings;
   settings["decoder_norms"] = norms;
-  return testing::make_plugin<LossTerm>(penalty.plugin, settings);
+  return tests::make_plugin<LossTerm>(penalty.plugin, settings);
 }
 
 double expected(const ToyStep& toy, const Penalty& penalty, bool with_norms) {
@@ -86,12 +86,12 @@ TEST(Penalties, Gradients) {
   for (const Penalty& penalty : penalties()) {
     const auto with_norms = made(penalty, "on");
     const auto value = [&] { return with_norms->value(toy.view()); };
-    testing::expect_gradient(value, toy.values, penalty.plugin + ": code values");
-    testing::expect_gradient(value, toy.weight, penalty.plugin + ": dictionary weight");
+    tests::expect_gradient(value, toy.values, penalty.plugin + ": code values");
+    tests::expect_gradient(value, toy.weight, penalty.plugin + ": dictionary weight");
     const auto without = made(penalty, "off");
     const auto plain = [&] { return without->value(toy.view()); };
-    testing::expect_gradient(plain, toy.values, penalty.plugin + ": code values");
-    EXPECT_EQ(testing::autograd_gradient(plain, toy.weight).abs().max().item<double>(), 0.0);
+    tests::expect_gradient(plain, toy.values, penalty.plugin + ": code values");
+    EXPECT_EQ(tests::autograd_gradient(plain, toy.weight).abs().max().item<double>(), 0.0);
   }
 }
 
@@ -101,7 +101,7 @@ TEST(Penalties, AreZeroWithAFiniteSlopeWhereACodeIsZero) {
   for (const Penalty& penalty : penalties()) {
     const auto term = made(penalty, "on");
     EXPECT_EQ(term->value(toy.view()).item<double>(), 0.0) << penalty.plugin;
-    const at::Tensor slope = testing::autograd_gradient([&] { return term->value(toy.view()); }, toy.values);
+    const at::Tensor slope = tests::autograd_gradient([&] { return term->value(toy.view()); }, toy.values);
     EXPECT_TRUE(slope.isfinite().all().item<bool>()) << penalty.plugin;
   }
 }
@@ -123,7 +123,7 @@ TEST(Penalties, SmallPowersCountFeatures) {
   ToyStep scaled;
   scaled.values = (toy.values.detach() * 5).requires_grad_(true);
   const auto ratio = [&](double p) {
-    const auto term = testing::make_plugin<LossTerm>(
+    const auto term = tests::make_plugin<LossTerm>(
         "p_norm", {{"p", p}, {"smoothing", 1e-12}, {"decoder_norms", std::string("off")}});
     return term->value(scaled.view()).item<double>() / term->value(toy.view()).item<double>();
   };
@@ -134,7 +134,7 @@ TEST(Penalties, SmallPowersCountFeatures) {
 
 /// What is wrong with `value` for parameter `name` of `plugin`.
 std::string refusal(const std::string& plugin, const std::string& name, double value) {
-  const PluginDescriptor descriptor = testing::load_plugin(plugin);
+  const PluginDescriptor descriptor = tests::load_plugin(plugin);
   for (const ParamSpec& spec : descriptor.params) {
     if (spec.name == name) return violation(spec, ParamValue(value));
   }

@@ -13,7 +13,7 @@
 namespace regulon {
 namespace {
 
-using testing::ToyStep;
+using tests::ToyStep;
 
 /// Squared error and squared norm of each row, and the sum of squared distances from the mean row.
 struct ByRow {
@@ -41,7 +41,7 @@ struct ByRow {
 };
 
 std::unique_ptr<LossTerm> normalised(const std::string& by) {
-  return testing::make_plugin<LossTerm>("normalised_mse", {{"by", by}});
+  return tests::make_plugin<LossTerm>("normalised_mse", {{"by", by}});
 }
 
 TEST(NormalisedMse, ByVarianceIsTheUnexplainedShare) {
@@ -79,14 +79,14 @@ TEST(NormalisedMse, Gradients) {
   for (const char* by : {"variance", "row_norm"}) {
     const auto term = normalised(by);
     const auto value = [&] { return term->value(toy.view()); };
-    testing::expect_gradient(value, toy.weight, "dictionary weight");
-    testing::expect_gradient(value, toy.bias, "dictionary bias");
-    testing::expect_gradient(value, toy.values, "code values");
+    tests::expect_gradient(value, toy.weight, "dictionary weight");
+    tests::expect_gradient(value, toy.bias, "dictionary bias");
+    tests::expect_gradient(value, toy.values, "code values");
   }
 }
 
 std::unique_ptr<LossTerm> weighted(double power, double floor = 1e-9) {
-  return testing::make_plugin<LossTerm>("weighted_mse", {{"power", power}, {"floor", floor}});
+  return tests::make_plugin<LossTerm>("weighted_mse", {{"power", power}, {"floor", floor}});
 }
 
 TEST(WeightedMse, WeighsRowsByAPowerOfTheirNorm) {
@@ -107,7 +107,7 @@ TEST(WeightedMse, WeighsRowsByAPowerOfTheirNorm) {
 TEST(WeightedMse, AtPowerZeroIsMse) {
   const ToyStep toy;
   EXPECT_NEAR(weighted(0)->value(toy.view()).item<double>(),
-              testing::make_plugin<LossTerm>("mse")->value(toy.view()).item<double>(), 1e-12);
+              tests::make_plugin<LossTerm>("mse")->value(toy.view()).item<double>(), 1e-12);
 }
 
 TEST(WeightedMse, ShortRowsCountAsTheFloor) {
@@ -131,16 +131,16 @@ TEST(WeightedMse, BearsABatchOfZeros) {
   ToyStep toy;
   toy.batch = at::zeros({ToyStep::kRows, ToyStep::kWidth}, at::kDouble);
   EXPECT_NEAR(weighted(-2, 0.01)->value(toy.view()).item<double>(),
-              testing::make_plugin<LossTerm>("mse")->value(toy.view()).item<double>(), 1e-12);
+              tests::make_plugin<LossTerm>("mse")->value(toy.view()).item<double>(), 1e-12);
 }
 
 TEST(WeightedMse, Gradients) {
   const ToyStep toy;
   const auto term = weighted(-1, 0.01);
   const auto value = [&] { return term->value(toy.view()); };
-  testing::expect_gradient(value, toy.weight, "dictionary weight");
-  testing::expect_gradient(value, toy.bias, "dictionary bias");
-  testing::expect_gradient(value, toy.values, "code values");
+  tests::expect_gradient(value, toy.weight, "dictionary weight");
+  tests::expect_gradient(value, toy.bias, "dictionary bias");
+  tests::expect_gradient(value, toy.values, "code values");
 }
 
 }  // namespace

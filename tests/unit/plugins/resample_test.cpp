@@ -8,10 +8,10 @@
 #include "tests/unit/support/load_plugin.h"
 #include "tests/unit/support/toy_step.h"
 
-namespace regulon {
+namespace regulon::resample_test {
 namespace {
 
-using testing::normal;
+using tests::normal;
 using Settings = std::map<std::string, ParamValue>;
 
 constexpr std::int64_t kRows = 5;
@@ -23,7 +23,7 @@ constexpr std::int64_t kDeadAfter = 20;
 struct After {
   explicit After(Settings settings = {}, std::vector<std::int64_t> dead = {2, 5}) {
     settings.emplace("dead_after", std::int64_t{kDeadAfter});
-    term = testing::make_plugin<LossTerm>("resample", settings);
+    term = tests::make_plugin<LossTerm>("resample", settings);
     preparation.features = kFeatures;
     preparation.width = kWidth;
     preparation.dictionary_weight = update.dictionary_weight;
@@ -196,8 +196,8 @@ TEST(Resample, TiedEncodersHaveNoRowsOfTheirOwn) {
 TEST(Resample, ActsAfterTheStepOnly) {
   After after;
   EXPECT_TRUE(after.term->acts_after_step());
-  EXPECT_FALSE(after.term->value(testing::ToyStep().view()).defined());
+  EXPECT_FALSE(after.term->value(tests::ToyStep().view()).defined());
 }
 
 }  // namespace
-}  // namespace regulon
+}  // namespace regulon::resample_test

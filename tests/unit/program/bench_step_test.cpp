@@ -9,7 +9,7 @@
 #include "core/io/safetensors.h"
 #include "tests/unit/support/program.h"
 
-namespace regulon::testing {
+namespace regulon::tests {
 namespace {
 
 class BenchStep : public ::testing::Test {
@@ -101,4 +101,4 @@ TEST_F(BenchStep, RefusesWhatCannotBe) {
 }
 
 }  // namespace
-}  // namespace regulon::testing
+}  // namespace regulon::tests

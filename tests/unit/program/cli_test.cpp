@@ -6,9 +6,10 @@
 #include <nlohmann/json.hpp>
 
 #include "core/io/safetensors.h"
+#include "tests/unit/support/expect_words.h"
 #include "tests/unit/support/program.h"
 
-namespace regulon::testing {
+namespace regulon::tests {
 namespace {
 
 namespace fs = std::filesystem;
@@ -27,11 +28,6 @@ plugin = "linear"
 [[loss]]
 plugin = "mse"
 )";
-
-void expect_words(const std::string& text, const std::vector<std::string>& words) {
-  for (const auto& word : words)
-    EXPECT_NE(text.find(word), std::string::npos) << "no '" << word << "' in:\n" << text;
-}
 
 class CommandLine : public ::testing::Test {
  protected:
@@ -315,4 +311,4 @@ TEST_F(CommandLine, NotANumberInTheDataNamesFileAndRow) {
 }
 
 }  // namespace
-}  // namespace regulon::testing
+}  // namespace regulon::tests

@@ -6,7 +6,7 @@
 
 #include "tests/unit/support/program.h"
 
-namespace regulon::testing {
+namespace regulon::tests {
 namespace {
 
 namespace fs = std::filesystem;
@@ -66,4 +66,4 @@ TEST_P(Studies, OpenWithTheCommandThatRunsThem) {
 INSTANTIATE_TEST_SUITE_P(All, Studies, ::testing::ValuesIn(all_configs(true)), test_name);
 
 }  // namespace
-}  // namespace regulon::testing
+}  // namespace regulon::tests

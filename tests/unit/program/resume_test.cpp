@@ -7,14 +7,14 @@
 
 #include "tests/unit/support/program.h"
 
-namespace regulon::testing {
+namespace regulon::tests {
 namespace {
 
 namespace fs = std::filesystem;
 
 /// Everything that has state in a run: schedules, a feature cost, Adam, terms that run now and then, a learnt
 /// threshold.
-constexpr char kConfig[] = R"(
+constexpr char kResumedConfig[] = R"(
 [run]
 name = "killed"
 seed = 5
@@ -69,7 +69,7 @@ std::string metrics_of(const fs::path& run) {
 class Resume : public ::testing::Test {
  protected:
   void SetUp() override {
-    write_file(config_, kConfig);
+    write_file(config_, kResumedConfig);
     const Ended whole = run_program(train_arguments(config_, whole_));
     ASSERT_EQ(whole.exit_code, 0) << whole.err;
   }
@@ -155,4 +155,4 @@ TEST_F(Resume, AFinishedRunIsNotTrainedAgain) {
 }
 
 }  // namespace
-}  // namespace regulon::testing
+}  // namespace regulon::tests

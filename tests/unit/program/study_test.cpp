@@ -7,9 +7,10 @@
 #include <nlohmann/json.hpp>
 
 #include "core/io/file_lock.h"
+#include "tests/unit/support/expect_words.h"
 #include "tests/unit/support/program.h"
 
-namespace regulon::testing {
+namespace regulon::tests {
 namespace {
 
 namespace fs = std::filesystem;
@@ -49,11 +50,6 @@ weight = 0.1
 key = "loss.l1.weight"
 values = [0.1, 0.3]
 )";
-
-void expect_words(const std::string& text, const std::vector<std::string>& words) {
-  for (const auto& word : words)
-    EXPECT_NE(text.find(word), std::string::npos) << "no '" << word << "' in:\n" << text;
-}
 
 std::size_t count(const std::string& text, const std::string& word) {
   std::size_t found = 0;
@@ -352,4 +348,4 @@ TEST_F(StudyCommand, ARunsConfigTrainsByHand) {
 }
 
 }  // namespace
-}  // namespace regulon::testing
+}  // namespace regulon::tests

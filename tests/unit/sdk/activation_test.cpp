@@ -13,7 +13,7 @@
 namespace regulon {
 namespace {
 
-constexpr std::int64_t kFeatures = 3;
+constexpr std::int64_t kCounted = 3;
 
 const PluginDescriptor& descriptor_of(const std::string& name) {
   for (const PluginDescriptor& descriptor : activations()) {
@@ -22,21 +22,21 @@ const PluginDescriptor& descriptor_of(const std::string& name) {
   throw std::runtime_error("no activation " + name);
 }
 
-/// An activation prepared for kFeatures features in double, with the registered tensors at hand.
+/// An activation prepared for kCounted features in double, with the registered tensors at hand.
 struct Prepared {
   explicit Prepared(const std::string& name, const std::map<std::string, ParamValue>& settings = {})
-      : activation(testing::make_plugin<Activation>(descriptor_of(name), settings)) {
-    preparation.features = kFeatures;
+      : activation(tests::make_plugin<Activation>(descriptor_of(name), settings)) {
+    preparation.features = kCounted;
     preparation.width = 2;
     preparation.dictionary_weight = weight;
     activation->prepare(preparation);
   }
-  Selection selection(bool training) const { return priced(training, at::ones({kFeatures}, at::kDouble)); }
+  Selection selection(bool training) const { return priced(training, at::ones({kCounted}, at::kDouble)); }
   Selection priced(bool training, const at::Tensor& costs) const {
     return activation->selection(
         {0, training, costs, Dictionary(weight, at::zeros({2}, at::kDouble), 0, false)});
   }
-  at::Tensor weight = at::tensor({3.0, 4.0, 0.0, 2.0, 1.0, 0.0}, at::kDouble).view({kFeatures, 2});
+  at::Tensor weight = at::tensor({3.0, 4.0, 0.0, 2.0, 1.0, 0.0}, at::kDouble).view({kCounted, 2});
   Preparation preparation;
   std::unique_ptr<Activation> activation;
 };
@@ -117,8 +117,8 @@ TEST(TopK, MayDivideByTheCostUnderABudget) {
   const Prepared prepared("topk", {{"cost_in_selection", "divide"}});
   const Selection cheap = prepared.priced(true, at::tensor({0.0, 1.0, 2.0}, at::kDouble));
   EXPECT_TRUE(at::allclose(cheap.prices, at::tensor({0.1, 1.0, 2.0}, at::kDouble)));
-  const Selection free = prepared.priced(true, at::zeros({kFeatures}, at::kDouble));
-  EXPECT_TRUE(at::allclose(free.prices, at::ones({kFeatures}, at::kDouble)));
+  const Selection free = prepared.priced(true, at::zeros({kCounted}, at::kDouble));
+  EXPECT_TRUE(at::allclose(free.prices, at::ones({kCounted}, at::kDouble)));
 }
 
 TEST(TopK, DecoderNormsAndCostsCombine) {
@@ -161,7 +161,7 @@ TEST(BatchTopK, LearnsTheSmallestKeptValue) {
   const at::Tensor offsets = at::tensor({0, 2, 3}, at::kLong);
   const at::Tensor ids = at::tensor({0, 2, 1}, at::kInt);
   const auto observe = [&](std::vector<double> values) {
-    prepared.activation->observe(Codes::sparse(kFeatures, offsets, ids, at::tensor(values, at::kDouble)), {});
+    prepared.activation->observe(Codes::sparse(kCounted, offsets, ids, at::tensor(values, at::kDouble)), {});
   };
   observe({0.8, 2.0, 3.0});
   EXPECT_DOUBLE_EQ(threshold(), 0.8);  // the first one is taken whole
@@ -183,7 +183,7 @@ TEST(BatchTopK, LearnsTheSmallestScore) {
   const at::Tensor ids = at::tensor({0, 2, 1}, at::kInt);
   const Selection selection = prepared.priced(true, costs());
   const auto observe = [&](std::vector<double> values) {
-    prepared.activation->observe(Codes::sparse(kFeatures, offsets, ids, at::tensor(values, at::kDouble)),
+    prepared.activation->observe(Codes::sparse(kCounted, offsets, ids, at::tensor(values, at::kDouble)),
                                  selection);
     return prepared.priced(false, costs()).thresholds.item<double>();
   };
@@ -199,7 +199,7 @@ TEST(BatchTopK, ReadsDenseCodesAndSitsOutEmptyOnes) {
   EXPECT_DOUBLE_EQ(threshold(), 0.5);
   prepared.activation->observe(Codes::dense(at::zeros({2, 3}, at::kDouble)), {});
   EXPECT_DOUBLE_EQ(threshold(), 0.5);
-  prepared.activation->observe(Codes::sparse(kFeatures, at::zeros({3}, at::kLong), at::zeros({0}, at::kInt),
+  prepared.activation->observe(Codes::sparse(kCounted, at::zeros({3}, at::kLong), at::zeros({0}, at::kInt),
                                              at::zeros({0}, at::kDouble)),
                                {});
   EXPECT_DOUBLE_EQ(threshold(), 0.5);
@@ -207,7 +207,7 @@ TEST(BatchTopK, ReadsDenseCodesAndSitsOutEmptyOnes) {
 
 TEST(BatchTopK, ObservesWithoutTouchingGradients) {
   Prepared prepared("batch_topk");
-  const testing::ToyStep toy;
+  const tests::ToyStep toy;
   prepared.activation->observe(toy.view().codes(), {});
   EXPECT_FALSE(prepared.selection(false).thresholds.requires_grad());
   EXPECT_DOUBLE_EQ(prepared.selection(false).thresholds.item<double>(),
@@ -219,15 +219,15 @@ TEST(JumpRelu, LearnsAThresholdPerFeature) {
   ASSERT_EQ(prepared.preparation.parameters().size(), 1U);
   const at::Tensor learnt = prepared.preparation.parameters()[0].tensor;
   EXPECT_EQ(prepared.preparation.parameters()[0].name, "log_threshold");
-  EXPECT_EQ(learnt.sizes(), at::IntArrayRef({kFeatures}));
+  EXPECT_EQ(learnt.sizes(), at::IntArrayRef({kCounted}));
   const Selection selection = prepared.selection(true);
   EXPECT_EQ(selection.family, Selection::Family::threshold);
   EXPECT_EQ(selection.window, 0.5);
-  EXPECT_TRUE(at::allclose(selection.thresholds.detach(), at::full({kFeatures}, 0.25, at::kDouble)));
+  EXPECT_TRUE(at::allclose(selection.thresholds.detach(), at::full({kCounted}, 0.25, at::kDouble)));
   EXPECT_DOUBLE_EQ(prepared.activation->report().at("threshold"), 0.25);
   EXPECT_EQ(prepared.activation->provides(), (std::vector<std::string>{"codes.open", "codes.spare"}));
   selection.thresholds.sum().backward();  // d exp(u) / du = theta
-  EXPECT_TRUE(at::allclose(learnt.grad(), at::full({kFeatures}, 0.25, at::kDouble)));
+  EXPECT_TRUE(at::allclose(learnt.grad(), at::full({kCounted}, 0.25, at::kDouble)));
 }
 
 TEST(JumpRelu, MayLearnThetaItselfAndKeepsItAboveZero) {
@@ -262,12 +262,12 @@ TEST(JumpRelu, SetsThetaFromASample) {
       EXPECT_EQ(selection.k, 2);
       return Codes::dense(at::where(z >= 0.3, z, 0));  // the 2 * 2 largest
     });
-    EXPECT_TRUE(at::allclose(prepared.selection(true).thresholds, at::full({kFeatures}, 0.3, at::kDouble)));
+    EXPECT_TRUE(at::allclose(prepared.selection(true).thresholds, at::full({kCounted}, 0.3, at::kDouble)));
     // Where nothing fires on the sample, theta stays.
     prepared.activation->start([&](const Selection&) {
       return Codes::dense(at::zeros({2, 3}, at::kDouble));
     });
-    EXPECT_TRUE(at::allclose(prepared.selection(true).thresholds, at::full({kFeatures}, 0.3, at::kDouble)));
+    EXPECT_TRUE(at::allclose(prepared.selection(true).thresholds, at::full({kCounted}, 0.3, at::kDouble)));
   }
 }
 

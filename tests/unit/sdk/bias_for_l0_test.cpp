@@ -51,17 +51,13 @@ TEST(BiasForL0, EveryRowMayFire) {
 
 TEST(BiasForL0, RefusesWhatItCannotUse) {
   const at::Tensor rows = at::randn({4, 3});
-  testing::expect_error<RunError>(
-      [&] {
-        ops::bias_for_l0({rows, at::randn({5, 2}), {}, {}}, 1);
-      },
-      {"weight"});
-  testing::expect_error<RunError>(
+  tests::expect_error<RunError>([&] { ops::bias_for_l0({rows, at::randn({5, 2}), {}, {}}, 1); }, {"weight"});
+  tests::expect_error<RunError>(
       [&] {
         ops::bias_for_l0({rows.narrow(0, 0, 0), at::randn({5, 3}), {}, {}}, 1);
       },
       {"at least one row", "0 rows"});
-  testing::expect_error<RunError>(
+  tests::expect_error<RunError>(
       [&] {
         ops::bias_for_l0({rows, at::randn({5, 3}), {}, {}}, 0);
       },

@@ -14,12 +14,12 @@ namespace regulon {
 namespace {
 
 template <typename T>
-class Kernels : public testing::Test {
+class Kernels : public ::testing::Test {
  protected:
   static constexpr at::ScalarType kType = sizeof(T) == 4 ? at::kFloat : at::kDouble;
 };
 
-using Dtypes = testing::Types<float, double>;
+using Dtypes = ::testing::Types<float, double>;
 TYPED_TEST_SUITE(Kernels, Dtypes);
 
 TYPED_TEST(Kernels, BaselineIsAlwaysThere) {

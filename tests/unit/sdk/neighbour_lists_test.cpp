@@ -158,8 +158,8 @@ TEST(NeighbourListsTest, RowsThatAreNotFiniteAreRefusedAtAnyCall) {
     at::Tensor rows = units(at::randn({30, 8}));
     for (int call = 0; call < good_calls; ++call) lists.nearest(rows);
     rows[4][2] = std::numeric_limits<float>::quiet_NaN();
-    testing::expect_error<RunError>([&] { lists.nearest(rows); },
-                                    {"NeighbourLists::nearest", "not of unit length", "not finite"});
+    tests::expect_error<RunError>([&] { lists.nearest(rows); },
+                                  {"NeighbourLists::nearest", "not of unit length", "not finite"});
   }
 }
 

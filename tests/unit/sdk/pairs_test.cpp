@@ -16,9 +16,10 @@ at::Tensor all_pairs_reference(const at::Tensor& rows, ops::PairShape shape) {
   return shaped.sum() / static_cast<double>(n * (n - 1));
 }
 
-class AllPairs : public testing::TestWithParam<ops::PairShape> {};
+class AllPairs : public ::testing::TestWithParam<ops::PairShape> {};
 
-INSTANTIATE_TEST_SUITE_P(Shapes, AllPairs, testing::Values(ops::PairShape::absolute, ops::PairShape::square),
+INSTANTIATE_TEST_SUITE_P(Shapes, AllPairs,
+                         ::testing::Values(ops::PairShape::absolute, ops::PairShape::square),
                          [](const auto& info) {
                            return info.param == ops::PairShape::square ? "square" : "absolute";
                          });
@@ -115,7 +116,7 @@ TEST(NearestNeighboursTest, AreThoseOfTheWholeMatrix) {
     for (const std::int64_t n : {1, 2, 3, 8, 31, 300, 1100}) {
       for (const std::int64_t d : {1, 2, 5, 48}) {
         if (n * d > 20000) continue;
-        SCOPED_TRACE(testing::Message() << n << " x " << d);
+        SCOPED_TRACE(::testing::Message() << n << " x " << d);
         expect_nearest(test::random_units(n, d, type));
       }
     }

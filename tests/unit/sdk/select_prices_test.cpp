@@ -112,9 +112,9 @@ TEST(SelectPrices, AreAboveZeroAndOnePerFeature) {
   const ops::Product product = product_of(at::kFloat);
   Selection selection = priced(Scope::row, 4, at::ones({kFeatures}));
   selection.prices = at::zeros({kFeatures});
-  testing::expect_error<RunError>([&] { ops::select_product(product, selection); }, {"prices", "above zero"});
+  tests::expect_error<RunError>([&] { ops::select_product(product, selection); }, {"prices", "above zero"});
   selection.prices = at::ones({kFeatures - 1});
-  testing::expect_error<RunError>([&] { ops::select_product(product, selection); }, {"prices", "300"});
+  tests::expect_error<RunError>([&] { ops::select_product(product, selection); }, {"prices", "300"});
 }
 
 }  // namespace

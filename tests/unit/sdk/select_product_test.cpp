@@ -80,7 +80,7 @@ TEST(SelectProductTest, RandomProductsUnderEverySelectionAreTheReference) {
     const std::int64_t n = pick(1, 300);
     const std::int64_t d = pick(1, 70);
     const at::ScalarType type = pick(0, 2) == 0 ? at::kDouble : at::kFloat;
-    SCOPED_TRACE(testing::Message() << "round " << round << ": " << rows << " x " << n << " x " << d);
+    SCOPED_TRACE(::testing::Message() << "round " << round << ": " << rows << " x " << n << " x " << d);
     const Product product = random_product(rows, n, d, type);
     std::vector<Selection> selections{top(pick(1, 12)),
                                       top(pick(1, n + 3)),

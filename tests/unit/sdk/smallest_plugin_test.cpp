@@ -31,7 +31,7 @@ TEST(SmallestPlugin, IsAtMost25LinesWithItsBuildFile) {
 }
 
 TEST(SmallestPlugin, IsBuilt) {
-  const PluginDescriptor descriptor = testing::load_plugin("hoyer_square");
+  const PluginDescriptor descriptor = tests::load_plugin("hoyer_square");
   EXPECT_EQ(descriptor.interface_id, "loss_term/1");
   EXPECT_EQ(descriptor.name, "hoyer_square");
   EXPECT_NE(dynamic_cast<LossTerm*>(descriptor.make().get()), nullptr);

@@ -9,7 +9,7 @@
 namespace regulon {
 namespace {
 
-using testing::ToyStep;
+using tests::ToyStep;
 
 Codes codes_of(const ToyStep& toy) {
   return Codes::sparse(ToyStep::kFeatures, toy.row_offsets, toy.feature_ids, toy.values);
@@ -40,19 +40,19 @@ TEST(SplitFeatures, ListsEveryEntryOnce) {
 
 TEST(SplitFeatures, Gradients) {
   const ToyStep toy;
-  const at::Tensor probe = testing::normal({ToyStep::kRows, 4}, 81);
+  const at::Tensor probe = tests::normal({ToyStep::kRows, 4}, 81);
   const auto value = [&] { return (ops::split_features(codes_of(toy), {3, 4})[1].to_dense() * probe).sum(); };
-  testing::expect_gradient(value, toy.values, "code values");
+  tests::expect_gradient(value, toy.values, "code values");
 }
 
 TEST(SplitFeatures, RefusesSizesThatDoNotAddUp) {
   const ToyStep toy;
-  testing::expect_error<RunError>(
+  tests::expect_error<RunError>(
       [&] {
         ops::split_features(codes_of(toy), {3, 3});
       },
       {"split_features", "add up to 7", "6"});
-  testing::expect_error<RunError>([&] { ops::split_features(codes_of(toy), {7, 0}); }, {"below 1"});
+  tests::expect_error<RunError>([&] { ops::split_features(codes_of(toy), {7, 0}); }, {"below 1"});
 }
 
 TEST(CodeSizes, AreValuesTimesDecoderNorms) {
@@ -65,15 +65,15 @@ TEST(CodeSizes, AreValuesTimesDecoderNorms) {
   EXPECT_TRUE(at::allclose(ops::code_sizes(toy.view(), "auto"), scaled));
   toy.unit_norm = true;
   EXPECT_TRUE(at::equal(ops::code_sizes(toy.view(), "auto"), toy.values));
-  testing::expect_error<RunError>([&] { ops::code_sizes(toy.view(), "maybe"); }, {"decoder_norms", "maybe"});
+  tests::expect_error<RunError>([&] { ops::code_sizes(toy.view(), "maybe"); }, {"decoder_norms", "maybe"});
 }
 
 TEST(CodeSizes, Gradients) {
   const ToyStep toy;
-  const at::Tensor probe = testing::normal({9}, 82);
+  const at::Tensor probe = tests::normal({9}, 82);
   const auto value = [&] { return (ops::code_sizes(toy.view(), "on") * probe).sum(); };
-  testing::expect_gradient(value, toy.values, "code values");
-  testing::expect_gradient(value, toy.weight, "dictionary weight");
+  tests::expect_gradient(value, toy.values, "code values");
+  tests::expect_gradient(value, toy.weight, "dictionary weight");
 }
 
 }  // namespace

@@ -11,8 +11,8 @@
 namespace regulon {
 namespace {
 
-using testing::normal;
-using testing::ToyStep;
+using tests::normal;
+using tests::ToyStep;
 
 /// Five draws of a generator.
 std::vector<double> draws(const at::Generator& generator) {
@@ -68,10 +68,10 @@ TEST(Dictionary, GradientsOfDerivedTensors) {
   const at::Tensor weight = normal({4, 3}, 1).requires_grad_(true);
   const at::Tensor bias = at::zeros({3}, at::kDouble);
   const at::Tensor probe = normal({4, 3}, 2);
-  testing::expect_gradient([&] { return (Dictionary(weight, bias).unit_rows() * probe).sum(); }, weight,
-                           "unit rows");
-  testing::expect_gradient([&] { return (Dictionary(weight, bias).norms() * probe.select(1, 0)).sum(); },
-                           weight, "norms");
+  tests::expect_gradient([&] { return (Dictionary(weight, bias).unit_rows() * probe).sum(); }, weight,
+                         "unit rows");
+  tests::expect_gradient([&] { return (Dictionary(weight, bias).norms() * probe.select(1, 0)).sum(); },
+                         weight, "norms");
 }
 
 TEST(Dictionary, ZeroRowsHaveZeroGradient) {

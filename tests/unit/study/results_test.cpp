@@ -12,9 +12,9 @@ namespace regulon::core::testing {
 namespace {
 
 using nlohmann::json;
-using regulon::testing::read_file;
-using regulon::testing::ScratchFolder;
-using regulon::testing::write_file;
+using regulon::tests::read_file;
+using regulon::tests::ScratchFolder;
+using regulon::tests::write_file;
 
 json summary(double fvu, int found) {
   return {{"held_out", {{"fvu", fvu}, {"rows", 10}}},

@@ -13,9 +13,9 @@ namespace regulon::core::testing {
 namespace {
 
 namespace fs = std::filesystem;
-using regulon::testing::expect_error;
-using regulon::testing::ScratchFolder;
-using regulon::testing::write_file;
+using regulon::tests::expect_error;
+using regulon::tests::ScratchFolder;
+using regulon::tests::write_file;
 
 class StudyFile : public ::testing::Test {
  protected:

@@ -15,10 +15,10 @@
 namespace regulon::core::testing {
 namespace {
 
-using regulon::testing::expect_error;
-using regulon::testing::read_file;
-using regulon::testing::ScratchFolder;
-using regulon::testing::write_file;
+using regulon::tests::expect_error;
+using regulon::tests::read_file;
+using regulon::tests::ScratchFolder;
+using regulon::tests::write_file;
 
 TEST(Shards, AreReadAndDivideTheRuns) {
   const Shard shard = parse_shard("2/3");

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-namespace regulon::testing {
+namespace regulon::tests {
 
 /// Expects `act` to throw the error class `Raised` and its text to hold each of `parts`.
 template <class Raised, class Act>
@@ -26,4 +26,4 @@ void expect_error(Act act, const std::vector<std::string>& parts) {
   FAIL() << "no error came; expected one about: " << (parts.empty() ? "" : parts.front());
 }
 
-}  // namespace regulon::testing
+}  // namespace regulon::tests

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-namespace regulon::testing {
+namespace regulon::tests {
 
 /// Central differences of the scalar `f` with respect to every element of `x`, which `f` reads.
 inline at::Tensor numeric_gradient(const std::function<at::Tensor()>& f, const at::Tensor& x,
@@ -50,4 +50,4 @@ inline void expect_gradient(const std::function<at::Tensor()>& f, const at::Tens
   EXPECT_GT(expected.abs().max().item<double>(), 0.0) << what << ": the test point has no gradient to check";
 }
 
-}  // namespace regulon::testing
+}  // namespace regulon::tests

@@ -10,7 +10,7 @@
 #include <stdexcept>
 #include <string>
 
-namespace regulon::testing {
+namespace regulon::tests {
 
 /// The descriptor of the plugin library at `path`. Throws std::runtime_error with the loader's words.
 inline PluginDescriptor load_plugin_file(const std::string& path) {
@@ -57,4 +57,4 @@ std::unique_ptr<T> make_plugin(const std::string& name,
   return make_plugin<T>(load_plugin(name), settings);
 }
 
-}  // namespace regulon::testing
+}  // namespace regulon::tests

@@ -19,7 +19,7 @@
 
 extern char** environ;
 
-namespace regulon::testing {
+namespace regulon::tests {
 
 /// A folder of the test's own, removed with everything in it.
 class ScratchFolder {
@@ -139,4 +139,4 @@ inline Ended run_program(const std::vector<std::string>& arguments,
   return Program(arguments, wrapper).wait();
 }
 
-}  // namespace regulon::testing
+}  // namespace regulon::tests

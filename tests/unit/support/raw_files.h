@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-namespace regulon::testing {
+namespace regulon::tests {
 
 /// `value`'s `count` lowest bytes, lowest first.
 inline std::string little_endian(std::uint64_t value, int count) {
@@ -59,4 +59,4 @@ inline std::string npy_bytes(const std::string& dict, const std::string& data, i
          little_endian(header.size(), length_bytes) + header + data;
 }
 
-}  // namespace regulon::testing
+}  // namespace regulon::tests

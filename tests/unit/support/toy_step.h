@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <utility>
 
-namespace regulon::testing {
+namespace regulon::tests {
 
 /// Reproducible normal numbers in double.
 inline at::Tensor normal(at::IntArrayRef shape, std::uint64_t seed) {
@@ -55,4 +55,4 @@ struct ToyStep {
   }
 };
 
-}  // namespace regulon::testing
+}  // namespace regulon::tests

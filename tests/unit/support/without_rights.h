@@ -6,7 +6,7 @@
 #include <exception>
 #include <stdexcept>
 
-namespace regulon::testing {
+namespace regulon::tests {
 
 /// While it lives, a process of root has only the rights of a user who owns nothing; others stay as they are.
 class WithoutRights {
@@ -25,4 +25,4 @@ class WithoutRights {
   uid_t was_ = geteuid();
 };
 
-}  // namespace regulon::testing
+}  // namespace regulon::tests

@@ -17,9 +17,9 @@
 namespace regulon::core {
 namespace {
 
-constexpr std::int64_t kSteps = 30;
+constexpr std::int64_t kSettingSteps = 30;
 
-at::Tensor batch_of(std::int64_t step) {
+at::Tensor batch_at(std::int64_t step) {
   const at::TensorOptions options(at::kFloat);
   const at::Tensor directions = at::randn({8, 10}, named_generator(7, "directions"), options);
   const at::Tensor amounts =
@@ -33,19 +33,19 @@ class ActivationSettings : public ::testing::Test {
     const std::string text = fmt::format(
         "[run]\nsteps = {}\n[data]\nsource = \"toy.pairs\"\nbatch = 64\n[model]\nfeatures = 24\n"
         "[optimiser]\nlearning_rate = 1e-2\n[encoder]\n{}\n[[loss]]\nplugin = \"mse\"\n{}\n",
-        kSteps, encoder, more);
+        kSettingSteps, encoder, more);
     return parse_config(text, "test.toml", {}, host_);
   }
 
-  /// Everything learnt after kSteps, which all moved and is finite.
+  /// Everything learnt after kSettingSteps, which all moved and is finite.
   at::Tensor train(const Config& config) {
-    Trainer trainer(config, host_, batch_of(-1));
+    Trainer trainer(config, host_, batch_at(-1));
     std::vector<at::Tensor> before;
     for (const auto& parameter : trainer.model().parameters())
       before.push_back(parameter.tensor.detach().clone());
-    for (std::int64_t step = 0; step < kSteps; ++step) {
+    for (std::int64_t step = 0; step < kSettingSteps; ++step) {
       Report report;
-      trainer.step(batch_of(step), &report);
+      trainer.step(batch_at(step), &report);
       EXPECT_TRUE(std::isfinite(report.loss)) << step;
       last_ = report;
     }
@@ -61,7 +61,7 @@ class ActivationSettings : public ::testing::Test {
 
   void expect_refused(const std::string& encoder, const std::string& more,
                       const std::vector<std::string>& parts) {
-    testing::expect_error<InputError>([&] { config(encoder, more); }, parts);
+    tests::expect_error<InputError>([&] { config(encoder, more); }, parts);
   }
 
   PluginHost host_{{std::filesystem::path(REGULON_BUILD_DIR) / "plugins"}};
@@ -126,14 +126,14 @@ TEST_F(ActivationSettings, StartAtAnL0FromData) {
   // A gate's bias shifts what theta is held against, but not the magnitudes.
   for (const std::string& lines :
        {linear + "initial_l0 = 3", linear + jump, gated + jump, gated + "initial_l0 = 6\n" + jump}) {
-    Trainer trainer(config(lines), host_, batch_of(-1));
+    Trainer trainer(config(lines), host_, batch_at(-1));
     Report report;
-    trainer.step(batch_of(-1), &report);  // the sample: what lies at the level itself does not pass
+    trainer.step(batch_at(-1), &report);  // the sample: what lies at the level itself does not pass
     EXPECT_NEAR(report.l0, 3.0, 0.05) << lines;
   }
-  Trainer plain(config("plugin = \"linear\""), host_, batch_of(-1));
+  Trainer plain(config("plugin = \"linear\""), host_, batch_at(-1));
   Report report;
-  plain.step(batch_of(0), &report);
+  plain.step(batch_at(0), &report);
   EXPECT_GT(report.l0, 8.0);
 }
 

@@ -148,8 +148,7 @@ TEST(Adam, NamesTheParameterWhoseGradientIsNotFinite) {
     set_gradient(fine, 80);
     set_gradient(broken, 81);
     broken.mutable_grad()[2][1] = bad;
-    testing::expect_error<RunError>([&] { adam.step(1e-2, false); },
-                                    {"the gradient of broken is not finite"});
+    tests::expect_error<RunError>([&] { adam.step(1e-2, false); }, {"the gradient of broken is not finite"});
     EXPECT_TRUE(at::equal(broken.detach()[2], before));
   }
 }

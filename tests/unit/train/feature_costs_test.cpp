@@ -67,9 +67,9 @@ TEST(FeatureCosts, AreOneBeforeAnythingWasSeen) {
 }
 
 TEST(FeatureCosts, RefusesBoundsThatContradictEachOther) {
-  testing::expect_error<InputError>([] { costs_of("least = 1.5"); }, {"'least' of [cost]", "at most 1"});
-  testing::expect_error<InputError>([] { costs_of("mean_one = false\nleast = 3\ncap = 2"); },
-                                    {"'least' of [cost]", "at most 2, the cap"});
+  tests::expect_error<InputError>([] { costs_of("least = 1.5"); }, {"'least' of [cost]", "at most 1"});
+  tests::expect_error<InputError>([] { costs_of("mean_one = false\nleast = 3\ncap = 2"); },
+                                  {"'least' of [cost]", "at most 2, the cap"});
 }
 
 }  // namespace

@@ -31,7 +31,7 @@ struct Trained {
   Report last;
 };
 
-at::Tensor batch_of(std::int64_t step) {
+at::Tensor noise_batch(std::int64_t step) {
   return at::rand({64, 12}, named_generator(7, fmt::format("batch{}", step)), at::TensorOptions(at::kFloat));
 }
 
@@ -43,11 +43,11 @@ std::vector<std::filesystem::path> plugin_folder() {
 Trained train(const std::string& losses, std::int64_t steps) {
   PluginHost host(plugin_folder());
   const Config config = parse_config(fmt::format("{}{}", kStart, losses), "test.toml", {}, host);
-  Trainer trainer(config, host, batch_of(-1));
+  Trainer trainer(config, host, noise_batch(-1));
   Trained trained;
   for (std::int64_t step = 0; step < steps; ++step) {
     Report report;
-    trainer.step(batch_of(step), &report);
+    trainer.step(noise_batch(step), &report);
     trained.last = report;
   }
   trained.weight = find_tensor(trainer.model().weights(), "decoder.weight").detach().clone();
@@ -102,15 +102,15 @@ TEST(Trainer, TermsThatRunNowAndThenAreRescaled) {
 TEST(Trainer, StateRestoresTheSameContinuation) {
   PluginHost host(plugin_folder());
   const Config config = parse_config(fmt::format("{}{}", kStart, kMse), "test.toml", {}, host);
-  Trainer whole(config, host, batch_of(-1));
-  for (std::int64_t step = 0; step < 5; ++step) whole.step(batch_of(step), nullptr);
+  Trainer whole(config, host, noise_batch(-1));
+  for (std::int64_t step = 0; step < 5; ++step) whole.step(noise_batch(step), nullptr);
   NamedTensors saved;
   for (const auto& [name, tensor] : whole.state()) saved.emplace_back(name, tensor.detach().clone());
-  Trainer resumed(config, host, batch_of(-1));
+  Trainer resumed(config, host, noise_batch(-1));
   resumed.load(saved, 5, "test");
   for (std::int64_t step = 5; step < 9; ++step) {
-    whole.step(batch_of(step), nullptr);
-    resumed.step(batch_of(step), nullptr);
+    whole.step(noise_batch(step), nullptr);
+    resumed.step(noise_batch(step), nullptr);
   }
   const NamedTensors expected = whole.state();
   for (const auto& [name, tensor] : resumed.state()) {
@@ -122,8 +122,8 @@ TEST(Trainer, DecoderNormsAreFreeWhereTheConfigSaysSo) {
   PluginHost host(plugin_folder());
   const Config config =
       parse_config(fmt::format("{}{}", kStart, kMse), "test.toml", {"model.unit_norm=false"}, host);
-  Trainer trainer(config, host, batch_of(-1));
-  for (std::int64_t step = 0; step < 20; ++step) trainer.step(batch_of(step), nullptr);
+  Trainer trainer(config, host, noise_batch(-1));
+  for (std::int64_t step = 0; step < 20; ++step) trainer.step(noise_batch(step), nullptr);
   const at::Tensor weight = find_tensor(trainer.model().weights(), "decoder.weight").detach();
   EXPECT_GT((weight.norm(2, {1}) - 1).abs().max().item<double>(), 1e-3);
 }
