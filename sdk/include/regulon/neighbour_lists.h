@@ -12,10 +12,12 @@ namespace regulon {
 
 /// How neighbour lists are kept.
 struct NeighbourListSettings {
-  std::int64_t length = 16;     ///< m: the neighbours that are remembered of each row
-  double period = 40;           ///< calls, at first, in which every row's list is made anew once; it adapts
-  double tolerance = 1e-3;      ///< mean deficit in cosine up to which the period may grow
-  std::int64_t rank_every = 4;  ///< calls from one look at all cosines of a row's list to the next
+  std::int64_t length = 16;  ///< m: the neighbours that are remembered of each row
+  double period = 40;        ///< calls, at first, in which every row's list is made anew once; it adapts
+  double tolerance = 1e-3;   ///< mean deficit in cosine up to which the period may grow
+  /// Calls from one look at all cosines of a row's list to the next; a tenth of the period where that is
+  /// more.
+  std::int64_t rank_every = 4;
 };
 
 /// The m nearest rows of each row by absolute cosine, as lists that are made anew in rotation: n / period
@@ -25,8 +27,8 @@ struct NeighbourListSettings {
 /// Each list that is made anew tells for free what the old one missed: *recall* is the share of rows whose
 /// nearest, as it was handed out, truly was, and *deficit* by how much cosine the others fell short, on
 /// average over all rows. That is unbiased for lists at the end of their life, and so a bound on average for
-/// all. The period shrinks when the deficit of a rotation exceeds the tolerance, and grows when it is below
-/// half of it.
+/// all. The period shrinks when the deficit of a rotation exceeds the tolerance, grows when it is below half
+/// of it, and doubles when it is below a quarter.
 class NeighbourLists {
  public:
   /// Registers what is kept, under "neighbours.…". To be called once, in the plugin's own `prepare`.

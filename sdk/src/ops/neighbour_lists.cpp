@@ -32,6 +32,7 @@ constexpr const char* kNearest = "NeighbourLists::nearest";
 constexpr double kMostCosine = 1e12;  ///< of rows that are taken for ones of unit length
 constexpr double kShortestPeriod = 2;
 constexpr double kLongestPeriod = 1000;
+constexpr double kRanksPerPeriod = 10;  ///< how often in its life a list is ranked at least
 
 /// What `figures` holds.
 enum Figure : std::int64_t {
@@ -115,10 +116,12 @@ class Rotation {
 
   /// Those whose turn it is to be ranked, but for [begin, end), which is looked at on its own.
   void rank_some(std::int64_t begin, std::int64_t end) {
-    const std::int64_t turn = static_cast<std::int64_t>(figures_[calls]) % settings_.rank_every;
-    rank(turn, begin, settings_.rank_every);
-    rank(end + ((turn - end) % settings_.rank_every + settings_.rank_every) % settings_.rank_every, n_,
-         settings_.rank_every);
+    // Where lists last long, so does the order in them; the audit is of both.
+    const auto stride =
+        std::max(settings_.rank_every, static_cast<std::int64_t>(figures_[period] / kRanksPerPeriod));
+    const std::int64_t turn = static_cast<std::int64_t>(figures_[calls]) % stride;
+    rank(turn, begin, stride);
+    rank(end + ((turn - end) % stride + stride) % stride, n_, stride);
   }
 
   /// Orders the lists of every `stride`-th row of [begin, end) by today's cosines.
@@ -290,8 +293,13 @@ class Rotation {
     figures_[deficit] = figures_[sum_deficit] / figures_[audited];
     figures_[sum_found] = figures_[sum_deficit] = figures_[audited] = 0;
     figures_[rotations] += 1;
-    if (figures_[deficit] > settings_.tolerance) figures_[period] *= 0.7;
-    if (figures_[deficit] < settings_.tolerance / 2) figures_[period] *= 1.3;
+    if (figures_[deficit] > settings_.tolerance) {
+      figures_[period] *= 0.6;
+    } else if (figures_[deficit] < settings_.tolerance / 4) {
+      figures_[period] *= 2;
+    } else if (figures_[deficit] < settings_.tolerance / 2) {
+      figures_[period] *= 1.3;
+    }
     figures_[period] = std::clamp(figures_[period], kShortestPeriod, kLongestPeriod);
   }
 
