@@ -77,7 +77,7 @@ class BatchTopK final : public Activation, public Ranking {
 
  private:
   std::int64_t k_ = 32;
-  double decay_ = 0.999;
+  double decay_ = 0.99;
   at::Tensor threshold_;
   at::Tensor seen_;  ///< 1 once a step has kept something
 };
