@@ -20,6 +20,7 @@ void print_evaluation(const core::RunEvaluation& evaluation) {
              held_out.explained_variance);
   fmt::print("L0                  {:.2f} active features a row\n", held_out.l0);
   fmt::print("L1                  {:.3f} a row\n", held_out.l1);
+  fmt::print("code length         {:.1f} nats a row to name the active features\n", held_out.code_length);
   fmt::print("unused features     {:.2f}%\n", 100 * held_out.unused_share);
   fmt::print("cosine              {:.4f}  norm ratio {:.4f}  relative bias {:.4f}\n", held_out.cosine,
              held_out.norm_ratio, held_out.relative_bias);

@@ -5,12 +5,29 @@
 #include <regulon/ops.h>
 
 #include <algorithm>
+#include <array>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 namespace regulon::core {
 namespace {
 
 double total(const at::Tensor& tensor) { return tensor.sum().item<double>(); }
+
+/// Share of the features in each decade of frequency.
+nlohmann::json frequency_shares(const at::Tensor& frequency) {
+  constexpr std::array<std::pair<const char*, double>, 5> kDecades = {
+      {{"below_1e-4", 1e-4}, {"below_1e-3", 1e-3}, {"below_1e-2", 1e-2}, {"below_1e-1", 1e-1}, {"above", 2}}};
+  const auto features = static_cast<double>(std::max<std::int64_t>(frequency.numel(), 1));
+  double so_far = total(frequency == 0);
+  nlohmann::json shares = {{"unused", so_far / features}};
+  for (const auto& [name, limit] : kDecades) {
+    const double below = total(frequency < limit);
+    shares[name] = (below - so_far) / features;
+    so_far = below;
+  }
+  return shares;
+}
 
 }  // namespace
 
@@ -24,7 +41,9 @@ nlohmann::json to_json(const Evaluation& evaluation) {
           {"unused_share", evaluation.unused_share},
           {"cosine", evaluation.cosine},
           {"norm_ratio", evaluation.norm_ratio},
-          {"relative_bias", evaluation.relative_bias}};
+          {"relative_bias", evaluation.relative_bias},
+          {"code_length", evaluation.code_length},
+          {"frequency", frequency_shares(evaluation.frequency)}};
 }
 
 Evaluator::Evaluator(std::int64_t features, std::int64_t width)
@@ -67,6 +86,7 @@ Evaluation Evaluator::result() const {
   result.norm_ratio = norm_ratio_ / rows;
   result.relative_bias = inner_ != 0 ? rebuilt_ / inner_ : 0;
   result.frequency = counts_.to(at::kDouble) / rows;
+  result.code_length = -total((result.frequency * result.frequency.log()).nan_to_num(0));
   return result;
 }
 

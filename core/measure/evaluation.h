@@ -21,10 +21,13 @@ struct Evaluation {
   double cosine = 0;              ///< mean over rows of cos(x, xhat)
   double norm_ratio = 0;          ///< mean over rows of |xhat| / |x|
   double relative_bias = 0;       ///< E|xhat|^2 / E<x, xhat>: below one is shrinkage
-  at::Tensor frequency;           ///< [n] double: share of these rows in which each feature is active
+  /// sum over features of p ln(1/p), p the frequency: what a row's active features cost to name, in nats
+  double code_length = 0;
+  at::Tensor frequency;  ///< [n] double: share of these rows in which each feature is active
 };
 
-/// The evaluation as a JSON object, without the frequencies.
+/// The evaluation as a JSON object. Of the frequencies it holds a histogram: the share of features that are
+/// active in none of the rows, in fewer than one in 10,000, in 1,000, in 100, in 10, and in more.
 nlohmann::json to_json(const Evaluation& evaluation);
 
 /// Collects an evaluation batch by batch: memory does not grow with the rows.

@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
+
 namespace regulon::core {
 namespace {
 
@@ -42,6 +44,21 @@ TEST(Evaluation, MatchesTheFormulas) {
   EXPECT_NEAR(found.norm_ratio, (y.norm(2, {1}) / x.norm(2, {1})).mean().item<double>(), 1e-9);
   EXPECT_NEAR(found.relative_bias, y.square().sum().item<double>() / (x * y).sum().item<double>(), 1e-9);
   EXPECT_TRUE(at::allclose(found.frequency, (rows.dense > 0).to(at::kDouble).mean(0)));
+}
+
+TEST(Evaluation, FrequenciesGiveACodeLengthAndAHistogram) {
+  Rows rows = some_rows(50);
+  rows.dense.slice(1, 0, 2).zero_();
+  rows.dense.slice(1, 2, 4).zero_();
+  rows.dense.slice(1, 2, 4).select(0, 7).fill_(1);  // two of the nine in one row of fifty
+  const Evaluation found = evaluate(rows, 50);
+  const at::Tensor p = (rows.dense > 0).to(at::kDouble).mean(0);
+  EXPECT_NEAR(found.code_length, at::special_entr(p).sum().item<double>(), 1e-12);
+  const nlohmann::json shares = to_json(found)["frequency"];
+  EXPECT_DOUBLE_EQ(shares["unused"], 2.0 / 9);
+  EXPECT_DOUBLE_EQ(shares["below_1e-2"], 0);
+  EXPECT_DOUBLE_EQ(shares["below_1e-1"], 2.0 / 9);
+  EXPECT_DOUBLE_EQ(shares["above"], 5.0 / 9);
 }
 
 TEST(Evaluation, DoesNotDependOnTheBatches) {
