@@ -88,6 +88,7 @@ struct LossSection {
   double weight = 1.0;     ///< may be a schedule, may be negative
   std::int64_t every = 1;  ///< runs at every so many steps: the N-th, the 2N-th, …
   bool rescale = true;     ///< multiply the weight by `every`, so that the mean pull is the same
+  double target_l0 = 0.0;  ///< steer the weight so that codes' L0 nears this; 0: do not
 };
 
 /// A plugin (or activation, or data source) with the parameters that a config gives it.
@@ -116,6 +117,7 @@ struct LossChoice {
   Schedule weight{1.0};
   std::int64_t every = 1;  ///< runs at steps divisible by it
   bool rescale = true;     ///< multiply the weight by `every`, so that the mean pull is the same
+  double target_l0 = 0.0;  ///< above zero: the weight is steered so that codes' L0 nears this
   bool operator==(const LossChoice&) const = default;
 };
 

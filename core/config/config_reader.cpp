@@ -203,12 +203,23 @@ class ConfigReader {
     loss.weight = reading.schedule(static_cast<std::size_t>(weight));
     loss.every = common.every;
     loss.rescale = common.rescale;
+    loss.target_l0 = common.target_l0;
+    check_steering(loss, table);
     const std::string name = table.find("name") != nullptr ? common.name : common.plugin;
     TakenKeys taken(keys, "[[loss]]");
     if (choose(loss.term, kLoss, name, common.plugin, table, "plugin", title, taken)) {
       doc::check_keys(table, title, taken.keys(), problems_);
       check_loss_name(name, table);
     }
+  }
+
+  void check_steering(const LossChoice& loss, const doc::Table& table) {
+    const auto corners = loss.weight.corner_values();
+    const double least = *std::min_element(corners.begin(), corners.end());
+    if (loss.target_l0 <= 0 || least > 0) return;
+    problems_.add(table.find("target_l0")->value.place, "a weight that is steered must be above zero",
+                  "a weight above 0 at every step", fmt::format("{}", least),
+                  "target_l0 multiplies the weight by a factor: give a first guess of it");
   }
 
   void check_loss_name(const std::string& name, const doc::Table& table) {

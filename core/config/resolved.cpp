@@ -49,11 +49,9 @@ void add_parameters(const Choice& choice, json& section) {
 }
 
 json loss_json(const LossChoice& loss) {
-  json section = {{"plugin", loss.term.plugin},
-                  {"name", loss.term.name},
-                  {"weight", to_json_value(loss.weight)},
-                  {"every", loss.every},
-                  {"rescale", loss.rescale}};
+  json section = {
+      {"plugin", loss.term.plugin}, {"name", loss.term.name},  {"weight", to_json_value(loss.weight)},
+      {"every", loss.every},        {"rescale", loss.rescale}, {"target_l0", loss.target_l0}};
   add_parameters(loss.term, section);
   return section;
 }

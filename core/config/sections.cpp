@@ -115,6 +115,10 @@ void LossSection::declare(Declaration<LossSection>& d) {
       .doc("runs at steps divisible by it");
   d.param("rescale", &LossSection::rescale)
       .doc("multiply the weight by `every`, so that the mean pull is the same");
+  d.param("target_l0", &LossSection::target_l0)
+      .at_least(0)
+      .unit("active features a row")
+      .doc("steers the weight, from `weight` on, so that the codes' L0 nears this; 0: does not");
 }
 
 void CostSection::declare(Declaration<CostSection>& d) {

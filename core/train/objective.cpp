@@ -1,5 +1,6 @@
 #include "core/train/objective.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace regulon::core {
@@ -8,17 +9,25 @@ namespace {
 /// Counted from one, as reports count: a report at step 50 sees a term that runs at every fifth.
 bool takes_its_turn(const LossChoice& choice, std::int64_t step) { return (step + 1) % choice.every == 0; }
 
-double weight_at(const LossChoice& choice, std::int64_t step) {
-  return choice.weight.at(step) * (choice.rescale ? static_cast<double>(choice.every) : 1.0);
+double mean_l0(const Codes& codes) {
+  const double active = (codes.values().detach() > 0).sum().item<double>();
+  return active / static_cast<double>(std::max<std::int64_t>(codes.rows(), 1));
 }
 
 }  // namespace
+
+double Objective::Term::weight_at(std::int64_t step) const {
+  const double rescaled = choice.weight.at(step) * (choice.rescale ? static_cast<double>(choice.every) : 1.0);
+  return steering ? rescaled * steering->factor() : rescaled;
+}
 
 Objective::Objective(const Config& config, const PluginHost& host) {
   for (const auto& choice : config.losses) {
     GuardedPlugin plugin(choice.term.make(), choice.term.name, host.origin(*choice.term.descriptor));
     const bool acts = plugin.acts_after_step();
-    terms_.push_back({choice, std::move(plugin), acts});
+    std::optional<WeightSteering> steering;
+    if (choice.target_l0 > 0) steering.emplace(choice.target_l0);
+    terms_.push_back({choice, std::move(plugin), acts, std::move(steering)});
   }
 }
 
@@ -48,6 +57,7 @@ NamedTensors Objective::state() const {
       for (const auto& own : *list)
         all.emplace_back("loss." + term.plugin.name() + "." + own.name, own.tensor);
     }
+    if (term.steering) all.emplace_back("steering." + term.plugin.name(), term.steering->state());
   }
   return all;
 }
@@ -57,7 +67,7 @@ at::Tensor Objective::value(const StepView& step, std::vector<TermReport>* terms
   for (auto& term : terms_) {
     TermReport report{term.plugin.name()};
     term.choice.term.update(term.plugin.object(), step.step());  // also for after_step, whatever the weight
-    const double weight = weight_at(term.choice, step.step());
+    const double weight = term.weight_at(step.step());
     if (takes_its_turn(term.choice, step.step()) && weight != 0.0) {
       // Reading the value back makes a device wait: there only when a report is due.
       const bool check_values = terms != nullptr || step.batch().is_cpu();
@@ -72,6 +82,15 @@ at::Tensor Objective::value(const StepView& step, std::vector<TermReport>* terms
     if (terms != nullptr) terms->push_back(report);
   }
   return total;
+}
+
+void Objective::steer(const Codes& codes, std::int64_t step) {
+  std::optional<double> l0;  // counted once, and only if somebody wants it
+  for (auto& term : terms_) {
+    if (!term.steering || !takes_its_turn(term.choice, step)) continue;
+    if (!l0) l0 = mean_l0(codes);
+    term.steering->observe(*l0);
+  }
 }
 
 bool Objective::acts_after_step() const {
@@ -93,6 +112,7 @@ std::map<std::string, double> Objective::report() {
   std::map<std::string, double> figures;
   for (auto& term : terms_) {
     for (const auto& [name, value] : term.plugin.report()) figures[term.plugin.name() + "." + name] = value;
+    if (term.steering) figures[term.plugin.name() + ".weight_factor"] = term.steering->factor();
   }
   return figures;
 }

@@ -7,8 +7,10 @@
 #include "core/plugin/guard.h"
 #include "core/plugin/host.h"
 #include "core/train/report.h"
+#include "core/train/weight_steering.h"
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 namespace regulon::core {
@@ -28,6 +30,8 @@ class Objective {
   /// The objective of a step; undefined if no term had a value. Terms whose weight is zero or whose turn it
   /// is not are skipped. If `terms` is given it is filled in, which costs a device sync.
   at::Tensor value(const StepView& step, std::vector<TermReport>* terms);
+  /// Steers the weights that follow the codes' L0, after step `step`.
+  void steer(const Codes& codes, std::int64_t step);
   /// Calls the terms that act after the optimiser's step. `outline` lacks only the generator; `seed` is the
   /// step's.
   void after_step(UpdateView outline, std::uint64_t seed);
@@ -40,6 +44,9 @@ class Objective {
     LossChoice choice;
     GuardedPlugin plugin;
     bool acts_after_step;
+    std::optional<WeightSteering> steering;
+
+    double weight_at(std::int64_t step) const;
   };
   std::vector<Term> terms_;
 };

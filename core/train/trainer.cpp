@@ -98,6 +98,7 @@ void Trainer::step(const at::Tensor& batch, Report* report) {
   lap(Phase::optimiser);
   statistics_.update(step_view.codes());
   model_.observe(step_view.codes());
+  objective_.steer(step_view.codes(), step_);
   if (acts) after_step(batch, row_errors, seed);
   ++step_;
   lap(Phase::statistics);

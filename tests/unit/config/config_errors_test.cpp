@@ -96,6 +96,7 @@ TEST(ConfigErrors, OutOfRange) {
                "element 2", "2.0");
   EXPECT_PARTS(problem_of(with(kGood, "steps = 200", "report_every = 0")), "a.toml:3", "'report_every'");
   EXPECT_PARTS(problem_of(with(kGood, "every = 5", "every = 0")), "a.toml:26", "'every'");
+  EXPECT_PARTS(problem_of(with(kGood, "every = 5", "target_l0 = -3")), "a.toml:26", "'target_l0'");
 }
 
 TEST(ConfigErrors, NumbersThatAreNone) {
