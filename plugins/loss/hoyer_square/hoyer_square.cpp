@@ -5,7 +5,7 @@
 /// as sum c_i.
 class HoyerSquare final : public regulon::LossTerm {
  public:
-  std::vector<std::string> needs() const override { return {"costs"}; }
+  std::vector<std::string> needs() const override { return {"codes.gradient", "costs"}; }
   at::Tensor value(const regulon::StepView& step) override {
     const regulon::Codes& codes = step.codes();
     const auto row_sums = [&](const at::Tensor& v) {

@@ -13,7 +13,7 @@ class L1 final : public regulon::LossTerm {
         .doc("multiply each value by the norm of its decoder row; auto: when norms are not kept at one");
   }
 
-  std::vector<std::string> needs() const override { return {"costs"}; }
+  std::vector<std::string> needs() const override { return {"codes.gradient", "costs"}; }
 
   at::Tensor value(const regulon::StepView& step) override {
     const regulon::Dictionary& dictionary = step.dictionary();

@@ -24,7 +24,7 @@ class PNorm final : public regulon::LossTerm {
         .choices({"auto", "on", "off"})
         .doc("multiply each value by the norm of its decoder row; auto: when norms are not kept at one");
   }
-  std::vector<std::string> needs() const override { return {"costs"}; }
+  std::vector<std::string> needs() const override { return {"codes.gradient", "costs"}; }
 
   at::Tensor value(const regulon::StepView& step) override {
     const regulon::Codes& codes = step.codes();
