@@ -52,8 +52,8 @@ Opened open_document(const fs::path& file, doc::Problems& problems) {
 }  // namespace
 
 Config checked_config(const doc::Table& document, const fs::path& file, Catalogue& catalogue,
-                      doc::Problems& problems) {
-  Config config = read_config(document, catalogue, problems);
+                      doc::Problems& problems, EmptyLoss empty_loss) {
+  Config config = read_config(document, catalogue, problems, empty_loss);
   config.file = absolute_path(file);
   if (!doc::is_utf8(config.file.string())) {
     problems.add(document.place, "the config's path cannot be written into a manifest", "a path in UTF-8", "",
@@ -97,7 +97,7 @@ Config config_from_json(const nlohmann::json& resolved, const std::string& name,
   doc::Problems problems;
   doc::Table document = doc::from_json(resolved, name);
   const fs::path origin = take_origin(document, problems);
-  return checked_config(document, origin, catalogue, problems);
+  return checked_config(document, origin, catalogue, problems, EmptyLoss::allowed);
 }
 
 }  // namespace regulon::core

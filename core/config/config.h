@@ -51,6 +51,8 @@ struct ModelSection {
       true;                ///< drop the gradient's part along each unit row before the optimiser sees it
   bool learn_bias = true;  ///< the decoder bias learns
   std::string bias_init = "mean";  ///< zero, mean, geometric_median (of a data sample)
+  std::string init;                ///< folder of a finished run to start from; empty: from scratch
+  std::string init_part = "both";  ///< of that run: both, decoder, encoder
 };
 
 /// [optimiser]: Adam
@@ -192,7 +194,8 @@ Config load_config(const std::filesystem::path& file, const std::vector<Override
 /// The same from text; `name` stands for the file in messages.
 Config parse_config(const std::string& text, const std::string& name, const std::vector<Override>& overrides,
                     Catalogue& catalogue);
-/// The config of a run from its manifest ("config" of manifest.json, as `resolved` wrote it).
+/// The config of a run from its manifest ("config" of manifest.json, as `resolved` wrote it). Alone here a
+/// config may have no loss term ("loss": []): that of an imported run, which was not trained.
 Config config_from_json(const nlohmann::json& resolved, const std::string& name, Catalogue& catalogue);
 
 }  // namespace regulon::core

@@ -75,8 +75,13 @@ class TakenKeys {
 /// Reads one document.
 class ConfigReader {
  public:
-  ConfigReader(const doc::Table& document, Catalogue& catalogue, doc::Problems& problems)
-      : document_(document), catalogue_(catalogue), problems_(problems), absent_{document.place, {}} {}
+  ConfigReader(const doc::Table& document, Catalogue& catalogue, doc::Problems& problems,
+               EmptyLoss empty_loss)
+      : document_(document),
+        catalogue_(catalogue),
+        problems_(problems),
+        empty_loss_(empty_loss),
+        absent_{document.place, {}} {}
 
   Config read() {
     check_sections();
@@ -174,6 +179,7 @@ class ConfigReader {
                     found(entry->value), "write [[loss]] with double brackets");
       return;
     }
+    if (array != nullptr && array->empty() && empty_loss_ == EmptyLoss::allowed) return;
     if (array == nullptr || array->empty()) {
       problems_.add(entry == nullptr ? document_.place : entry->value.place, "there is no loss term",
                     "at least one [[loss]]", "none", "add [[loss]] and below it plugin = \"mse\"");
@@ -323,6 +329,7 @@ class ConfigReader {
   const doc::Table& document_;
   Catalogue& catalogue_;
   doc::Problems& problems_;
+  EmptyLoss empty_loss_;
   doc::Table absent_;
   Config config_;
   std::vector<Party> parties_;  // they point into config_
@@ -331,8 +338,9 @@ class ConfigReader {
 
 }  // namespace
 
-Config read_config(const doc::Table& document, Catalogue& catalogue, doc::Problems& problems) {
-  return ConfigReader(document, catalogue, problems).read();
+Config read_config(const doc::Table& document, Catalogue& catalogue, doc::Problems& problems,
+                   EmptyLoss empty_loss) {
+  return ConfigReader(document, catalogue, problems, empty_loss).read();
 }
 
 }  // namespace regulon::core

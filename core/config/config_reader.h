@@ -21,14 +21,18 @@ struct Party {
   doc::Place place;
 };
 
+/// Whether a config may say `loss = []`: only that of a run which is there already and was not trained.
+enum class EmptyLoss { refused, allowed };
+
 /// Reads all sections of `document`; everything wrong in it is added to `problems`, in which case the result
 /// is of no use.
-Config read_config(const doc::Table& document, Catalogue& catalogue, doc::Problems& problems);
+Config read_config(const doc::Table& document, Catalogue& catalogue, doc::Problems& problems,
+                   EmptyLoss empty_loss = EmptyLoss::refused);
 
 /// The same with where it came from: relative paths in it are relative to the folder of `file`. Throws
 /// InputError with all of `problems`, those of before included.
 Config checked_config(const doc::Table& document, const std::filesystem::path& file, Catalogue& catalogue,
-                      doc::Problems& problems);
+                      doc::Problems& problems, EmptyLoss empty_loss = EmptyLoss::refused);
 
 /// Makes an object of every party and adds to `problems` every need of theirs that neither the core nor
 /// `providers` (encoder and activation) provide, with who would provide it.

@@ -64,6 +64,13 @@ void ModelSection::declare(Declaration<ModelSection>& d) {
   d.param("bias_init", &ModelSection::bias_init)
       .choices({"zero", "mean", "geometric_median"})
       .doc("the decoder bias at first; mean and geometric_median: of a sample of the data");
+  d.param("init", &ModelSection::init)
+      .doc(
+          "folder of a finished or imported run whose weights to start from, relative to the config's "
+          "folder");
+  d.param("init_part", &ModelSection::init_part)
+      .choices({"both", "decoder", "encoder"})
+      .doc("what of `init` to take: the decoder with its bias, the encoder with its thresholds, or both");
 }
 
 void OptimiserSection::declare(Declaration<OptimiserSection>& d) {

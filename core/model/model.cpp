@@ -7,6 +7,7 @@
 #include <ATen/ops/randn.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
+#include <regulon/error.h>
 
 #include <utility>
 
@@ -39,11 +40,14 @@ Model::Model(const Config& config, const PluginHost& host, std::int64_t width)
       batch_rows_(config.data.batch),
       precision_(precision_named(config.run.precision)) {}
 
-void Model::initialise(const at::Tensor& sample, std::uint64_t seed) {
+void Model::initialise(const at::Tensor& sample, std::uint64_t seed, const ModelStart& start) {
   const at::Tensor rows =
       at::randn({features_, width_}, named_generator(seed, "dictionary"), at::TensorOptions(at::kFloat));
   weight_ = rows / at::linalg_vector_norm(rows, 2, at::IntArrayRef({1}), true);
   bias_ = initial_bias(section_.bias_init, sample);
+  if (find_tensor(start.weights, "decoder.weight").defined()) {
+    copy_tensors({{"decoder.weight", weight_}, {"decoder.bias", bias_}}, start.weights, start.origin);
+  }
 
   Preparation outline;
   outline.features = features_;
@@ -56,11 +60,30 @@ void Model::initialise(const at::Tensor& sample, std::uint64_t seed) {
   encoder_.prepare(outline);
   outline.generator = named_generator(seed, "activation");
   activation_.prepare(outline);
+  take_over(start, "encoder.", encoder_);
   start_activation(sample, seed);
+  take_over(start, "activation.", activation_);
 
   weight_.set_requires_grad(true);
   bias_.set_requires_grad(section_.learn_bias);
   register_parameters();
+}
+
+void Model::take_over(const ModelStart& start, const std::string& prefix, const GuardedPlugin& plugin) {
+  NamedTensors own;
+  for (const auto* list : {&plugin.preparation().parameters(), &plugin.preparation().states()}) {
+    for (const auto& one : *list) own.emplace_back(prefix + one.name, one.tensor);
+  }
+  bool any = false;
+  for (const auto& [name, tensor] : start.weights) {
+    if (name.rfind(prefix, 0) != 0) continue;
+    any = true;
+    if (find_tensor(own, name).defined()) continue;
+    throw InputError({start.origin, "cannot be started from",
+                      "what '" + plugin.name() + "' of this config learns", "'" + name + "' beside it",
+                      "use the settings of [encoder] that the run there has"});
+  }
+  if (any) copy_tensors(own, start.weights, start.origin);
 }
 
 void Model::start_activation(const at::Tensor& sample, std::uint64_t seed) {
@@ -93,9 +116,13 @@ void Model::update_schedules(std::int64_t step) {
   activation_choice_.update(activation_.object(), step);
 }
 
-Codes Model::encode(const at::Tensor& batch, const Dictionary& dictionary, const EncodeRequest& request) {
+Selection Model::selection(const Dictionary& dictionary, const EncodeRequest& request) {
   const ActivationView view{request.step, request.training, request.costs, dictionary.detach()};
-  Selection selection = static_cast<Activation&>(activation_.object()).selection(view);
+  return static_cast<Activation&>(activation_.object()).selection(view);
+}
+
+Codes Model::encode(const at::Tensor& batch, const Dictionary& dictionary, const EncodeRequest& request) {
+  Selection selection = this->selection(dictionary, request);
   selection.times = times_;
   if (request.training) {
     last_selection_ = selection;

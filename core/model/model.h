@@ -24,6 +24,13 @@ struct EncodeRequest {
   bool check_values = true;
 };
 
+/// Tensors that a new model takes over, by the names of weights.safetensors: what is there of "decoder.…",
+/// "encoder.…" and "activation.…" is taken, the rest begins as the config says.
+struct ModelStart {
+  NamedTensors weights;
+  std::string origin;  ///< the file that they come from, for messages
+};
+
 /// Owns the encoder, the activation and the dictionary, and names everything that is learnt or saved.
 class Model {
  public:
@@ -31,8 +38,9 @@ class Model {
   Model(const Config& config, const PluginHost& host, std::int64_t width);
 
   /// Draws the dictionary's rows (unit, at random), sets the bias, and lets encoder and activation prepare
-  /// themselves. `sample` [rows, d] is normalised data.
-  void initialise(const at::Tensor& sample, std::uint64_t seed);
+  /// themselves. `sample` [rows, d] is normalised data. What `start` holds takes the place of all that.
+  /// Throws InputError naming its origin where a tensor does not fit.
+  void initialise(const at::Tensor& sample, std::uint64_t seed, const ModelStart& start = {});
 
   std::int64_t features() const { return features_; }
   std::int64_t width() const { return width_; }
@@ -41,6 +49,8 @@ class Model {
   Dictionary dictionary() const;
   /// Sets scheduled parameters of the encoder and the activation to their values at `step`.
   void update_schedules(std::int64_t step);
+  /// What the configured activation chooses by, for `request`.
+  Selection selection(const Dictionary& dictionary, const EncodeRequest& request);
   /// Codes of `batch` [B, d] as the configured activation selects them.
   Codes encode(const at::Tensor& batch, const Dictionary& dictionary, const EncodeRequest& request);
   /// Codes of `batch` under a selection of the caller's.
@@ -67,6 +77,9 @@ class Model {
 
  private:
   void register_parameters();
+  /// Copies the tensors of `start` that begin with `prefix` into those of `plugin`, if there are any: all of
+  /// them, or an InputError.
+  void take_over(const ModelStart& start, const std::string& prefix, const GuardedPlugin& plugin);
   /// Lets the activation set its thresholds from the codes of the sample.
   void start_activation(const at::Tensor& sample, std::uint64_t seed);
 

@@ -18,6 +18,7 @@
 #include "core/io/run_folder.h"
 #include "core/io/safetensors.h"
 #include "core/train/environment.h"
+#include "core/train/start.h"
 #include "core/train/trainer.h"
 
 namespace regulon::core {
@@ -107,7 +108,8 @@ class Training {
         callbacks_(callbacks),
         source_(open_source(config)),
         normalisation_(estimate_normalisation(*source_, config.data.normalise)),
-        trainer_(config, host, first_rows(*source_, normalisation_, config.data.batch)),
+        trainer_(config, host, first_rows(*source_, normalisation_, config.data.batch),
+                 load_start(config, normalisation_)),
         folder_(folder, run_manifest(config, host, source_->fingerprint()), resume) {
     if (const auto checkpoint = folder_.newest_checkpoint()) {
       trainer_.load(SafetensorsFile(checkpoint->path).tensors(), checkpoint->step, checkpoint->path.string());
@@ -213,8 +215,11 @@ nlohmann::json run_manifest(const Config& config, const PluginHost& host, const 
   add(config.encoder);
   if (config.cost.descriptor != nullptr) add(config.cost);
   for (const auto& loss : config.losses) add(loss.term);
-  return {{"config", config.resolved()}, {"plugins", plugins},     {"data", fingerprint},
-          {"seed", config.run.seed},     {"versions", versions()}, {"environment", environment()}};
+  nlohmann::json manifest = {{"config", config.resolved()}, {"plugins", plugins},
+                             {"data", fingerprint},         {"seed", config.run.seed},
+                             {"versions", versions()},      {"environment", environment()}};
+  if (!config.model.init.empty()) manifest["init"] = start_fingerprint(config);
+  return manifest;
 }
 
 std::string data_fingerprint(const Config& config) { return open_source(config)->fingerprint(); }
@@ -282,7 +287,32 @@ Run::Run(const fs::path& folder, PluginHost& host) : folder_(folder) {
   model_->load(weights, weights_path.string());
 }
 
+Run::Encoded Run::encode(const at::Tensor& rows) {
+  const at::NoGradGuard no_grad;
+  model_->update_schedules(config_.run.steps - 1);
+  const Dictionary dictionary = model_->dictionary().detach();
+  EncodeRequest request;
+  request.costs = costs_;
+  Codes codes = model_->encode(normalisation_.apply(rows), dictionary, request);
+  const at::Tensor rebuilt = normalisation_.invert(ops::decode(codes, dictionary));
+  return {std::move(codes), rebuilt};
+}
+
+Selection Run::selection(bool training) {
+  const at::NoGradGuard no_grad;
+  EncodeRequest request;
+  request.costs = costs_;
+  request.step = config_.run.steps - 1;
+  request.training = training;
+  model_->update_schedules(request.step);
+  return model_->selection(model_->dictionary().detach(), request);
+}
+
 Source& Run::source() {
+  if (!source_ && config_.losses.empty()) {
+    throw InputError({folder_.string(), "was imported and has no data of its own", "rows to measure on",
+                      "none", "name files: `regulon eval RUN --data GLOB`"});
+  }
   if (!source_) source_ = open_source(config_);
   return *source_;
 }

@@ -61,10 +61,20 @@ class Run {
  public:
   /// Reads manifest and weights of `folder`. Throws InputError if it holds no finished run.
   Run(const std::filesystem::path& folder, PluginHost& host);
+  const std::filesystem::path& folder() const { return folder_; }
   const Config& config() const { return config_; }
   Model& model() { return *model_; }
   const Normalisation& normalisation() const { return normalisation_; }
-  /// The run's own data source, opened.
+  const at::Tensor& costs() const { return costs_; }  ///< [n], as after the last step
+  /// Codes of rows [B, d] as stored, and what they are rebuilt to, as stored.
+  struct Encoded {
+    Codes codes;
+    at::Tensor reconstruction;  ///< [B, d]
+  };
+  Encoded encode(const at::Tensor& rows);
+  /// What the run's activation chooses by, after its last step: at inference, or as it did in training.
+  Selection selection(bool training);
+  /// The run's own data source, opened. Throws InputError for an imported run, which has none.
   Source& source();
   /// Evaluates on the held-out rows of `source`, at most `rows` of them; true features from the source, or
   /// `truth` if given.

@@ -11,9 +11,10 @@ namespace {
 /// Salts of the run's streams: everything random in a run comes from its seed through one of these.
 enum Stream : std::uint64_t { kModelStream = 1, kStepStream = 2 };
 
-Model made_model(const Config& config, const PluginHost& host, const at::Tensor& sample) {
+Model made_model(const Config& config, const PluginHost& host, const at::Tensor& sample,
+                 const ModelStart& start) {
   Model model(config, host, sample.size(1));
-  model.initialise(sample, mix_seed(static_cast<std::uint64_t>(config.run.seed), kModelStream));
+  model.initialise(sample, mix_seed(static_cast<std::uint64_t>(config.run.seed), kModelStream), start);
   return model;
 }
 
@@ -42,9 +43,10 @@ at::Tensor squared_row_errors(const at::Tensor& batch, const at::Tensor& reconst
 
 }  // namespace
 
-Trainer::Trainer(const Config& config, const PluginHost& host, const at::Tensor& sample)
+Trainer::Trainer(const Config& config, const PluginHost& host, const at::Tensor& sample,
+                 const ModelStart& start)
     : config_(config),
-      model_(made_model(config, host, sample)),
+      model_(made_model(config, host, sample, start)),
       objective_(config, host),
       costs_(config, host),
       statistics_(model_.features(), model_.width(), config.cost_section.averaging),

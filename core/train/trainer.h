@@ -20,8 +20,9 @@ namespace regulon::core {
 /// in the same bits.
 class Trainer {
  public:
-  /// `sample` [rows, d]: normalised rows for initialisation.
-  Trainer(const Config& config, const PluginHost& host, const at::Tensor& sample);
+  /// `sample` [rows, d]: normalised rows for initialisation; `start`: what takes its place.
+  Trainer(const Config& config, const PluginHost& host, const at::Tensor& sample,
+          const ModelStart& start = {});
 
   /// Takes step `step_number()` on `batch` [B, d] (normalised). With `report`, fills in what is measured of
   /// the step; times are the caller's. Throws RunError naming the plugin that failed.

@@ -27,7 +27,7 @@ class Gated final : public regulon::Encoder {
             "in at least one row; 0: zeros");
   }
   std::vector<std::string> provides() const override {
-    return {"encoder.directions", "encoder.untied", "codes.gradient", "codes.gate"};
+    return {"encoder.directions", "encoder.untied", "encoder.gated_product", "codes.gradient", "codes.gate"};
   }
 
   void prepare(regulon::Preparation& preparation) override {

@@ -18,7 +18,7 @@ class Linear final : public regulon::Encoder {
             "in at least one row; 0: zeros");
   }
   std::vector<std::string> provides() const override {
-    std::vector<std::string> words = {"encoder.directions", "codes.gradient"};
+    std::vector<std::string> words = {"encoder.directions", "encoder.product", "codes.gradient"};
     if (!tied_) words.emplace_back("encoder.untied");
     return words;
   }

@@ -40,6 +40,9 @@ class Matryoshka final : public regulon::LossTerm {
     }
     return {};
   }
+  std::vector<std::string> provides() const override {
+    return widths_.empty() ? std::vector<std::string>{} : std::vector<std::string>{"dictionary.prefixes"};
+  }
 
   void prepare(regulon::Preparation& preparation) override {
     const std::int64_t n = preparation.features;

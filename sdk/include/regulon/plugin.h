@@ -74,6 +74,13 @@ class Plugin {
   ///
   /// - "encoder.directions": the encoder has a direction for each feature (StepView::encoder_directions);
   /// - "encoder.untied": these directions are its own and not the dictionary's rows;
+  /// - "encoder.product": pre-activations are (x - c) W^T + b, with the parameters `weight` [n, d] (if it is
+  ///   tied, none) and `bias` [n]; c is the dictionary's bias, or zero where a parameter
+  ///   `subtract_decoder_bias` says so. By that word weights go to other programs and come from there;
+  /// - "encoder.gated_product": likewise with `weight`, `gate_bias`, `magnitude_bias` and `log_scale` r:
+  /// codes
+  ///   are ReLU(exp(r) (x - c) W^T + magnitude_bias) where (x - c) W^T + gate_bias passes the selection;
+  /// - "dictionary.prefixes": a loss term whose `widths` are nested dictionaries;
   /// - "codes.gradient": codes have gradient to what the encoder learns (a solver's are constants);
   /// - "codes.open": codes carry the channel "open", by which thresholds learn (jumprelu);
   /// - "codes.gate": codes carry the channel "gate" (gated);

@@ -168,8 +168,9 @@ TEST(Gated, StartsAsALinearEncoderOrFromData) {
 
 TEST(Gated, SaysWhatItProvides) {
   const Prepared p;
-  EXPECT_EQ(p.encoder->provides(), (std::vector<std::string>{"encoder.directions", "encoder.untied",
-                                                             "codes.gradient", "codes.gate"}));
+  EXPECT_EQ(p.encoder->provides(),
+            (std::vector<std::string>{"encoder.directions", "encoder.untied", "encoder.gated_product",
+                                      "codes.gradient", "codes.gate"}));
   EXPECT_TRUE(p.encoder->directions(Dictionary(p.toy.weight, p.toy.bias)).is_same(p.weight()));
 }
 

@@ -85,9 +85,10 @@ TEST(Linear, Gradients) {
 
 TEST(Linear, SaysWhatItProvides) {
   EXPECT_EQ(tests::make_plugin<Encoder>("linear")->provides(),
-            (std::vector<std::string>{"encoder.directions", "codes.gradient", "encoder.untied"}));
+            (std::vector<std::string>{"encoder.directions", "encoder.product", "codes.gradient",
+                                      "encoder.untied"}));
   EXPECT_EQ(tests::make_plugin<Encoder>("linear", {{"tied", true}})->provides(),
-            (std::vector<std::string>{"encoder.directions", "codes.gradient"}));
+            (std::vector<std::string>{"encoder.directions", "encoder.product", "codes.gradient"}));
 }
 
 }  // namespace
