@@ -1,6 +1,8 @@
 #pragma once
 /// The verbs of the command line. Each parses nothing: it gets what was asked for, and returns the exit code.
 
+#include "core/measure/gap.h"
+#include "core/train/refit.h"
 #include "core/train/step_bench.h"
 
 #include <cstdint>
@@ -49,9 +51,53 @@ struct EvalArguments {
   std::filesystem::path truth;    ///< safetensors with `features`; empty: the source's own
   std::int64_t rows = 0;          ///< 0: the default
   bool json = false;
+  bool gap = false;             ///< compare the encoder's codes with solvers'
+  core::GapSettings solving;    ///< for the gap
+  std::filesystem::path table;  ///< where to write the gap by row; empty: nowhere
   std::vector<std::filesystem::path> plugin_path;
 };
 int eval_command(const EvalArguments& arguments);
+
+struct EncodeArguments {
+  std::filesystem::path run;
+  std::vector<std::string> data;  ///< files or globs; empty: the run's own held-out rows
+  std::filesystem::path out;
+  std::string solver;  ///< empty: the run's own encoder
+  double lambda = 0;
+  std::int64_t k = 0;
+  double tolerance = 1e-6;
+  bool both_signs = false;
+  bool warm = false;      ///< the solver begins with the encoder's codes
+  std::int64_t rows = 0;  ///< 0: all
+  std::vector<std::filesystem::path> plugin_path;
+};
+int encode_command(const EncodeArguments& arguments);
+
+struct RefitArguments {
+  std::filesystem::path run;
+  std::filesystem::path out;
+  core::RefitSettings settings;
+  bool json = false;
+  std::vector<std::filesystem::path> plugin_path;
+};
+int refit_command(const RefitArguments& arguments);
+
+struct ExportArguments {
+  std::filesystem::path run;
+  std::string to;  ///< saelens, sparsify, dictionary_learning
+  std::filesystem::path out;
+  std::string model_name;  ///< of the language model; empty: not told
+  std::string hook_name;   ///< where its activations come from; empty: not told
+  std::vector<std::filesystem::path> plugin_path;
+};
+int export_command(const ExportArguments& arguments);
+
+struct ImportArguments {
+  std::filesystem::path path;
+  std::filesystem::path out;
+  std::vector<std::filesystem::path> plugin_path;
+};
+int import_command(const ImportArguments& arguments);
 
 struct PluginsArguments {
   std::string name;  ///< empty: list all

@@ -21,9 +21,13 @@ constexpr int kBadInput = 2;
 
 using regulon::cli::BenchStepArguments;
 using regulon::cli::DataArguments;
+using regulon::cli::EncodeArguments;
 using regulon::cli::EvalArguments;
+using regulon::cli::ExportArguments;
+using regulon::cli::ImportArguments;
 using regulon::cli::PluginsArguments;
 using regulon::cli::QuickstartArguments;
+using regulon::cli::RefitArguments;
 using regulon::cli::StudyArguments;
 using regulon::cli::TrainArguments;
 
@@ -34,6 +38,10 @@ struct Request {
   BenchStepArguments bench_step;
   DataArguments data;
   EvalArguments eval;
+  EncodeArguments encode;
+  RefitArguments refit;
+  ExportArguments to_peer;
+  ImportArguments from_peer;
   PluginsArguments plugins;
   QuickstartArguments quickstart;
   std::function<int()> run;
@@ -148,7 +156,79 @@ void add_eval(CLI::App& app, Request& request) {
   verb->add_option("--rows", request.eval.rows, "Rows to look at, at most")->check(CLI::Range(1, 1 << 30));
   verb->add_flag("--json", request.eval.json, "Print one JSON object");
   add_plugin_path(*verb, request.eval);
+  verb->add_flag("--gap", request.eval.gap, "Compare the encoder's codes with those that solvers find");
+  verb->add_option("--solver", request.eval.solving.solvers,
+                   "Solvers of the gap, one or more times; the first is what rows are ranked by")
+      ->take_all();
+  verb->add_option("--lambda", request.eval.solving.lambda,
+                   "Price of a code for the gap; unless given: where the lasso has the encoder's L0")
+      ->check(CLI::NonNegativeNumber);
+  verb->add_option("--k", request.eval.solving.k,
+                   "Features a row of pursuits; unless given: the encoder's L0")
+      ->check(CLI::NonNegativeNumber);
+  verb->add_option("--table", request.eval.table, "Write the gap of every row to this safetensors file");
   verb->callback([&] { request.run = [&] { return regulon::cli::eval_command(request.eval); }; });
+}
+
+void add_encode(CLI::App& app, Request& request) {
+  auto* verb = app.add_subcommand("encode", "Write the sparse codes of rows to a safetensors file");
+  auto& encode = request.encode;
+  verb->add_option("RUN", encode.run, "Folder of a run")->required();
+  verb->add_option("--data", encode.data, "Files or globs; unless given: the run's held-out rows")
+      ->take_all();
+  verb->add_option("--out", encode.out, "File to write: row_offsets, feature_ids, values")->required();
+  verb->add_option("--solver", encode.solver,
+                   "Solve for the codes: omp, matching_pursuit, gradient_pursuit, fista, cd");
+  verb->add_option("--lambda", encode.lambda, "Price of a code, for the solver");
+  verb->add_option("--k", encode.k, "Features a row at most, for pursuits");
+  verb->add_option("--tolerance", encode.tolerance, "Duality gap of lasso solvers, as a share of |x|^2 / 2")
+      ->capture_default_str();
+  verb->add_flag("--signed", encode.both_signs, "Codes of both signs");
+  verb->add_flag("--warm", encode.warm, "Let the solver begin with the encoder's codes");
+  verb->add_option("--rows", encode.rows, "Rows at most")->check(CLI::NonNegativeNumber);
+  add_plugin_path(*verb, encode);
+  verb->callback([&] { request.run = [&] { return regulon::cli::encode_command(request.encode); }; });
+}
+
+void add_refit(CLI::App& app, Request& request) {
+  auto* verb = app.add_subcommand("refit", "Fit a run's decoder anew with its encoder frozen");
+  auto& refit = request.refit;
+  verb->add_option("RUN", refit.run, "Folder of a run")->required();
+  verb->add_option("--out", refit.out, "Folder of the new run, to be made")->required();
+  verb->add_flag("--scale", refit.settings.scale_only, "Only one factor for each dictionary row");
+  verb->add_option("--ridge", refit.settings.ridge, "Pull towards the decoder as it was")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  verb->add_option("--rows", refit.settings.rows, "Training rows to fit on")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 40))
+      ->capture_default_str();
+  verb->add_option("--iterations", refit.settings.iterations, "Of conjugate gradients at most")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 30))
+      ->capture_default_str();
+  verb->add_flag("--json", refit.json, "Print one JSON object");
+  add_plugin_path(*verb, refit);
+  verb->callback([&] { request.run = [&] { return regulon::cli::refit_command(request.refit); }; });
+}
+
+void add_export(CLI::App& app, Request& request) {
+  auto* verb = app.add_subcommand("export", "Write a finished run as another library loads it");
+  verb->add_option("RUN", request.to_peer.run, "Folder of a run")->required();
+  verb->add_option("--to", request.to_peer.to, "saelens, sparsify or dictionary_learning")->required();
+  verb->add_option("--out", request.to_peer.out, "Folder to make")->required();
+  verb->add_option("--model-name", request.to_peer.model_name, "Language model that the activations are of");
+  verb->add_option("--hook-name", request.to_peer.hook_name, "Where in it they come from");
+  add_plugin_path(*verb, request.to_peer);
+  verb->callback([&] { request.run = [&] { return regulon::cli::export_command(request.to_peer); }; });
+}
+
+void add_import(CLI::App& app, Request& request) {
+  auto* verb = app.add_subcommand("import", "Make a run of a dictionary that another library saved");
+  verb->add_option("PATH", request.from_peer.path,
+                   "Folder saved by SAELens, sparsify or dictionary_learning, or an ae.pt")
+      ->required();
+  verb->add_option("--out", request.from_peer.out, "Folder of the run, to be made")->required();
+  add_plugin_path(*verb, request.from_peer);
+  verb->callback([&] { request.run = [&] { return regulon::cli::import_command(request.from_peer); }; });
 }
 
 void add_plugins(CLI::App& app, Request& request) {
@@ -230,6 +310,10 @@ int main(int argc, char** argv) {
   add_data(app, request);
   add_bench(app, request);
   add_eval(app, request);
+  add_encode(app, request);
+  add_refit(app, request);
+  add_export(app, request);
+  add_import(app, request);
   add_plugins(app, request);
   try {
     app.parse(argc, argv);

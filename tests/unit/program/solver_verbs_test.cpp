@@ -1,0 +1,115 @@
+/// The verbs that solve for codes: encode, and eval --gap.
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "core/io/codes_file.h"
+#include "core/io/safetensors.h"
+#include "tests/unit/support/expect_words.h"
+#include "tests/unit/support/program.h"
+
+namespace regulon::tests::solver_verbs {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr char kSolverRun[] = R"(
+[run]
+steps = 300
+report_every = 100
+[data]
+source = "toy.pairs"
+batch = 128
+[model]
+features = 16
+[optimiser]
+learning_rate = 3e-3
+[encoder]
+plugin = "linear"
+activation = "topk"
+k = 3
+[[loss]]
+plugin = "mse"
+)";
+
+class SolverVerbs : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    write_file(scratch_ / "small.toml", kSolverRun);
+    const Ended ended = run_program({"train", (scratch_ / "small.toml").string(), "--out", run_.string()});
+    ASSERT_EQ(ended.exit_code, 0) << ended.err;
+  }
+  Ended verb(const std::string& name, std::vector<std::string> more) const {
+    std::vector<std::string> arguments{name, run_.string()};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return run_program(arguments);
+  }
+  ScratchFolder scratch_;
+  fs::path run_ = scratch_ / "run";
+  fs::path out_ = scratch_ / "codes.safetensors";
+};
+
+TEST_F(SolverVerbs, EncodeWritesTheEncodersCodes) {
+  const Ended ended = verb("encode", {"--out", out_.string(), "--rows", "500"});
+  ASSERT_EQ(ended.exit_code, 0) << ended.err;
+  const Codes codes = core::read_codes(out_);
+  EXPECT_EQ(codes.rows(), 500);
+  EXPECT_EQ(codes.features(), 16);
+  EXPECT_LE(codes.row_offsets().diff().max().item<std::int64_t>(), 3);
+  EXPECT_GT(codes.entries(), 500);
+}
+
+TEST_F(SolverVerbs, EncodeSolves) {
+  ASSERT_EQ(
+      verb("encode", {"--out", out_.string(), "--rows", "200", "--solver", "omp", "--k", "2"}).exit_code, 0);
+  EXPECT_LE(core::read_codes(out_).row_offsets().diff().max().item<std::int64_t>(), 2);
+  const Ended lasso =
+      verb("encode", {"--out", out_.string(), "--rows", "200", "--solver", "cd", "--lambda", "0.1"});
+  ASSERT_EQ(lasso.exit_code, 0) << lasso.err;
+  const core::SafetensorsFile file(out_);
+  EXPECT_EQ(file.metadata().at("solver"), "cd");
+  EXPECT_EQ(file.tensor("objective").size(0), 200);
+  EXPECT_LT(file.tensor("gap").max().item<double>(), 1e-4);
+  ASSERT_EQ(verb("encode", {"--out", (scratch_ / "warm").string(), "--rows", "200", "--solver", "cd",
+                            "--lambda", "0.1", "--warm"})
+                .exit_code,
+            0);
+  const core::SafetensorsFile warm(scratch_ / "warm");
+  EXPECT_TRUE(at::allclose(warm.tensor("objective"), file.tensor("objective"), 1e-4, 1e-6));
+}
+
+TEST_F(SolverVerbs, EncodeRefusesWhatMakesNoSense) {
+  const auto refused = [&](std::vector<std::string> more, const std::string& word) {
+    more.insert(more.end(), {"--out", out_.string(), "--rows", "10"});
+    const Ended ended = verb("encode", more);
+    EXPECT_EQ(ended.exit_code, 2) << word;
+    expect_words(ended.err, {word});
+    EXPECT_FALSE(fs::exists(out_));
+  };
+  refused({"--solver", "opm", "--k", "2"}, "did you mean 'omp'");
+  refused({"--solver", "cd"}, "lambda above 0");
+  refused({"--solver", "cd", "--lambda", "-1"}, "lambda");
+  refused({"--solver", "omp", "--k", "17"}, "0 to 16");
+}
+
+TEST_F(SolverVerbs, EvalReportsTheGap) {
+  const Ended ended = verb("eval", {"--gap", "--rows", "300", "--json", "--table", out_.string()});
+  ASSERT_EQ(ended.exit_code, 0) << ended.err;
+  const auto report = nlohmann::json::parse(ended.out);
+  const auto& methods = report.at("methods");
+  ASSERT_EQ(methods.size(), 4U);
+  const double encoder = methods[0].at("objective").at("mean").get<double>();
+  const double lasso = methods[1].at("objective").at("mean").get<double>();
+  EXPECT_LT(lasso, encoder);
+  EXPECT_NEAR(methods[1].at("l0").at("mean").get<double>(), methods[0].at("l0").at("mean").get<double>(),
+              0.2);
+  EXPECT_EQ(core::SafetensorsFile(out_).tensor("cd.objective").size(0), 300);
+  const Ended text = verb("eval", {"--gap", "--rows", "100", "--solver", "omp", "--k", "2"});
+  EXPECT_EQ(text.exit_code, 0);
+  expect_words(text.out, {"Amortisation gap over 100 rows", "encoder", "omp", "k 2"});
+}
+
+}  // namespace
+}  // namespace regulon::tests::solver_verbs
