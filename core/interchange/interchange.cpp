@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <system_error>
 #include <utility>
 
 #include "core/interchange/imported_run.h"
@@ -34,6 +35,7 @@ constexpr std::array<PeerFormat, 3> kPeerFormats = {{
 }};
 
 constexpr std::size_t kFoldersListed = 5;
+constexpr std::size_t kEntriesSeen = 10'000;  ///< of a folder that may be anything
 
 void check_new(const fs::path& out) {
   if (!fs::exists(out)) return;
@@ -44,11 +46,16 @@ void check_new(const fs::path& out) {
 /// Folders below `folder` with weights in them: runs of such libraries nest one a layer.
 std::vector<std::string> folders_with_weights(const fs::path& folder) {
   std::vector<std::string> found;
-  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
-    const std::string name = entry.path().filename().string();
+  std::error_code failed;  // what cannot be looked into is passed over: this is advice only
+  fs::recursive_directory_iterator entries(folder, fs::directory_options::skip_permission_denied, failed);
+  const fs::recursive_directory_iterator end;
+  for (std::size_t seen = 0; !failed && entries != end && seen < kEntriesSeen; ++seen) {
+    const fs::path path = entries->path();
+    entries.increment(failed);
+    const std::string name = path.filename().string();
     const bool weights = std::any_of(kPeerFormats.begin(), kPeerFormats.end(),
                                      [&](const PeerFormat& format) { return name == format.weights; });
-    if (weights && found.size() < kFoldersListed) found.push_back(entry.path().parent_path().string());
+    if (weights && found.size() < kFoldersListed) found.push_back(path.parent_path().string());
   }
   std::sort(found.begin(), found.end());
   return found;

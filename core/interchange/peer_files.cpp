@@ -6,7 +6,9 @@
 #include <fmt/ranges.h>
 #include <regulon/error.h>
 
+#include <cerrno>
 #include <fstream>
+#include <system_error>
 #include <utility>
 
 #include "core/io/safetensors.h"
@@ -31,7 +33,16 @@ std::string peer_shape(const at::Tensor& tensor) {
 }  // namespace
 
 PeerConfig::PeerConfig(std::filesystem::path path) : path_(std::move(path)) {
+  std::error_code failed;
+  if (!std::filesystem::is_regular_file(path_, failed)) {
+    throw InputError({path_.string(), "is not a file of settings", "one whole JSON object",
+                      failed ? failed.message() : "no regular file", "get it again from where it was saved"});
+  }
   std::ifstream stream(path_);
+  if (!stream) {
+    throw InputError({path_.string(), "cannot be read", "a file that you may read",
+                      std::generic_category().message(errno), "look at its permissions"});
+  }
   held_ = json::parse(stream, nullptr, false);
   if (!held_.is_object()) {
     throw InputError(
@@ -105,13 +116,16 @@ at::Tensor PeerTensors::take(const std::string& name, const std::vector<std::int
                       peer_shape(found),
                       "files of different dictionaries, or an edited one: get both again"});
   }
-  if (!at::isfinite(found).all().item<bool>()) {
-    throw InputError({path_.string(), fmt::format("the tensor '{}' cannot be used", name), "finite numbers",
-                      "infinity or NaN in it", "take an earlier checkpoint"});
+  // A copy in any case: nothing stays tied to the file. Checked as it will be used: a double may be too
+  // large.
+  const at::Tensor taken = found.to(at::TensorOptions(at::kFloat), false, true).contiguous();
+  if (!at::isfinite(taken).all().item<bool>()) {
+    throw InputError({path_.string(), fmt::format("the tensor '{}' cannot be used", name),
+                      "finite numbers that float32 can hold", "infinity, NaN or too large a number in it",
+                      "take an earlier checkpoint"});
   }
   taken_.insert(name);
-  // A copy in any case: nothing stays tied to the file.
-  return found.to(at::TensorOptions(at::kFloat), false, true).contiguous();
+  return taken;
 }
 
 std::int64_t PeerTensors::take_integer(const std::string& name) {

@@ -1,6 +1,7 @@
 #include "core/interchange/plain_sae.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/isfinite.h>
 #include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/mv.h>
 #include <ATen/ops/ones_like.h>
@@ -41,6 +42,10 @@ at::Tensor weight_named(const Run& run, const NamedTensors& weights, const std::
     refuse(run, fmt::format("its encoder '{}' has no parameter '{}'", run.config().encoder.plugin, name),
            "the parameters that go with what it provides", "none of that name",
            "this is a fault of the plugin");
+  }
+  if (!at::isfinite(found).all().item<bool>()) {
+    refuse(run, fmt::format("its weights '{}' are not finite", name), "finite numbers", "infinity or NaN",
+           "export a run that did not diverge, or an earlier checkpoint's");
   }
   return found.detach();
 }

@@ -1,6 +1,7 @@
 #include "core/io/atomic_file.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <regulon/error.h>
 #include <stdio.h>
 #include <sys/file.h>
@@ -15,6 +16,8 @@
 
 namespace regulon::core {
 namespace {
+
+constexpr int kMostPartials = 1000;
 
 std::string advice(int error, const std::filesystem::path& folder) {
   const std::string place = folder.string();
@@ -62,12 +65,6 @@ void sync_path(const std::filesystem::path& path) {
   const Descriptor descriptor{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
   if (descriptor.value < 0) fail_on_path(path, "cannot be opened to be synced", errno);
   if (::fsync(descriptor.value) != 0 && errno != EINVAL) fail_on_path(path, "cannot be synced", errno);
-}
-
-void remove_tree(const std::filesystem::path& path) {
-  std::error_code error;
-  std::filesystem::remove_all(path, error);
-  if (error) fail_on_path(path, "cannot be removed", error.value());
 }
 
 /// Whether `descriptor` is the file that `path` names now.
@@ -145,9 +142,14 @@ void write_atomically(const std::filesystem::path& target, std::string_view cont
 }
 
 AtomicFolder::AtomicFolder(std::filesystem::path target)
-    : target_(without_trailing_slash(std::move(target))), partial_(partial_of(target_)) {
-  remove_tree(partial_);
-  if (::mkdir(partial_.c_str(), 0777) != 0) fail_on_path(target_, "cannot be made", errno);
+    : target_(without_trailing_slash(std::move(target))) {
+  for (int number = 0; number < kMostPartials; ++number) {
+    partial_ = target_;
+    partial_ += fmt::format(".partial-{}-{}", ::getpid(), number);
+    if (::mkdir(partial_.c_str(), 0777) == 0) return;
+    if (errno != EEXIST) break;
+  }
+  fail_on_path(target_, "cannot be made", errno);
 }
 
 AtomicFolder::~AtomicFolder() {
@@ -164,25 +166,16 @@ void AtomicFolder::commit() {
     fail_on_path(partial_, "cannot be synced", error.code().value());
   }
   sync_path(partial_);
-  if (std::filesystem::is_directory(target_)) {
-    if (::renameat2(AT_FDCWD, partial_.c_str(), AT_FDCWD, target_.c_str(), RENAME_EXCHANGE) != 0) {
-      // Some file systems cannot exchange; there the old folder goes first.
-      if (errno != EINVAL && errno != ENOSYS) fail_on_path(target_, "cannot be replaced", errno);
-      remove_tree(target_);
-      if (::rename(partial_.c_str(), target_.c_str()) != 0)
-        fail_on_path(target_, "cannot be put in place", errno);
-      committed_ = true;
-    }
-  } else {
-    if (::rename(partial_.c_str(), target_.c_str()) != 0)
-      fail_on_path(target_, "cannot be put in place", errno);
-    committed_ = true;
+  int moved = ::renameat2(AT_FDCWD, partial_.c_str(), AT_FDCWD, target_.c_str(), RENAME_NOREPLACE);
+  // Some file systems cannot make sure in one step.
+  if (moved != 0 && (errno == EINVAL || errno == ENOSYS)) {
+    const bool taken = std::filesystem::exists(std::filesystem::symlink_status(target_));
+    errno = EEXIST;
+    moved = taken ? -1 : ::rename(partial_.c_str(), target_.c_str());
   }
+  if (moved != 0) fail_on_path(target_, "cannot be put in place", errno);
+  committed_ = true;
   sync_path(folder_of(target_));
-  if (!committed_) {
-    remove_tree(partial_);  // after the exchange, the old folder
-    committed_ = true;
-  }
 }
 
 }  // namespace regulon::core

@@ -45,19 +45,20 @@ class AtomicFile {
 /// Writes `contents` to `target` through an AtomicFile.
 void write_atomically(const std::filesystem::path& target, std::string_view contents);
 
-/// A folder being filled: write into path(), then commit().
+/// A new folder being filled: write into path(), then commit().
 class AtomicFolder {
  public:
-  /// Makes an empty `target`.partial, in the place of what an interrupted attempt may have left there.
+  /// Makes an empty folder beside `target`, "TARGET.partial-PROCESS-NUMBER", a name of its own: nothing that
+  /// is there is touched. What a killed process leaves behind of that name may be removed.
   explicit AtomicFolder(std::filesystem::path target);
   AtomicFolder(const AtomicFolder&) = delete;
   AtomicFolder& operator=(const AtomicFolder&) = delete;
   /// Without a commit, removes what was written.
   ~AtomicFolder();
 
-  const std::filesystem::path& path() const { return partial_; }  ///< `target`.partial
-  /// Syncs the folder and everything in it, then puts it in the place of `target`. A folder of that name is
-  /// exchanged for the new one in one step and then removed.
+  const std::filesystem::path& path() const { return partial_; }  ///< where to write
+  /// Syncs the folder and everything in it, then gives it the name `target`. Throws RunError if something
+  /// has got that name meanwhile, which is left as it is.
   void commit();
 
  private:

@@ -185,6 +185,19 @@ bool same_activation(const Config& config, const Origin& origin) {
   return origin.encoder.value("activation", json()) == json(config.activation.plugin);
 }
 
+/// Refuses to drop what another activation learnt: codes would not be what they were.
+void check_activation(const Config& config, const Origin& origin) {
+  if (same_activation(config, origin)) return;
+  for (const auto& [name, tensor] : origin.weights) {
+    if (name.rfind("activation.", 0) != 0) continue;
+    throw InputError({origin.weights_path.string(), fmt::format("holds '{}' of another activation", name),
+                      fmt::format("activation = {} in [encoder], as there",
+                                  origin.encoder.value("activation", json()).dump()),
+                      config.activation.plugin,
+                      "set it so, or take the decoder alone: [model] init_part = \"decoder\""});
+  }
+}
+
 /// A threshold in both forms in which an activation may keep it.
 void add_other_threshold_form(const Config& config, NamedTensors& taken) {
   const auto* learns = value_of<std::string>(config.activation, "learn");
@@ -210,7 +223,10 @@ ModelStart load_start(const Config& config, const Normalisation& normalisation) 
   Origin origin = open_origin(config);
   const bool with_decoder = config.model.init_part != "encoder";
   const bool with_encoder = config.model.init_part != "decoder";
-  if (with_encoder) check_encoder(config, origin);
+  if (with_encoder) {
+    check_encoder(config, origin);
+    check_activation(config, origin);
+  }
   change_units(config, normalisation, with_encoder, origin);
   if (with_decoder) check_norms(config, with_encoder, origin);
   ModelStart start{{}, origin.weights_path.string()};

@@ -145,7 +145,7 @@ TEST(AtomicFile, LeavesNothingWhereFilesMayNotGrow) {
 TEST(AtomicFolder, AppearsWhole) {
   const ScratchFolder folder;
   AtomicFolder output(folder / "out");
-  EXPECT_EQ(output.path(), folder / "out.partial");
+  EXPECT_EQ(output.path().string().rfind((folder / "out.partial-").string(), 0), 0u);
   write_file(output.path() / "inner/a", "A");
   write_file(output.path() / "b", "B");
   EXPECT_FALSE(fs::exists(folder / "out"));
@@ -155,29 +155,32 @@ TEST(AtomicFolder, AppearsWhole) {
   EXPECT_EQ(entries_in(folder.path()), 1u);
 }
 
-TEST(AtomicFolder, ReplacesAnOlderFolderWhole) {
+TEST(AtomicFolder, LeavesWhatTookTheNameMeanwhile) {
   const ScratchFolder folder;
-  write_file(folder / "out/old", "old");
   AtomicFolder output(folder.path() / "out/");  // a trailing slash names the same folder
   write_file(output.path() / "new", "new");
-  EXPECT_TRUE(fs::exists(folder / "out/old"));
-  output.commit();
-  EXPECT_EQ(read_file(folder / "out/new"), "new");
-  EXPECT_FALSE(fs::exists(folder / "out/old"));
-  EXPECT_EQ(entries_in(folder.path()), 1u);
+  write_file(folder / "out/theirs", "theirs");
+  expect_error<RunError>([&] { output.commit(); }, {"out", "cannot be put in place", "File exists"});
+  EXPECT_EQ(read_file(folder / "out/theirs"), "theirs");
+  EXPECT_FALSE(fs::exists(folder / "out/new"));
 }
 
-TEST(AtomicFolder, LeavesTheOlderFolderWhenItIsNotCommitted) {
+TEST(AtomicFolder, TwoAtOnceDoNotMeetAndOthersFoldersStay) {
   const ScratchFolder folder;
-  write_file(folder / "out/old", "old");
-  write_file(folder / "out.partial/stale", "left by a killed process");
+  write_file(folder / "out.partial/precious", "precious");
   {
-    const AtomicFolder output(folder / "out");
-    EXPECT_TRUE(fs::is_empty(output.path()));
-    write_file(output.path() / "new", "new");
+    AtomicFolder first(folder / "out");
+    AtomicFolder second(folder / "out");
+    EXPECT_NE(first.path(), second.path());
+    EXPECT_TRUE(fs::is_empty(second.path()));
+    write_file(first.path() / "a", "first");
+    write_file(second.path() / "a", "second");
+    first.commit();
+    expect_error<RunError>([&] { second.commit(); }, {"cannot be put in place", "File exists"});
   }
-  EXPECT_EQ(read_file(folder / "out/old"), "old");
-  EXPECT_EQ(entries_in(folder.path()), 1u);
+  EXPECT_EQ(read_file(folder / "out/a"), "first");
+  EXPECT_EQ(read_file(folder / "out.partial/precious"), "precious");
+  EXPECT_EQ(entries_in(folder.path()), 2u);
 }
 
 TEST(AtomicFolder, SaysWhyItCannotBeMade) {

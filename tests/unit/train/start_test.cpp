@@ -123,11 +123,14 @@ TEST_F(Start, TurnsAThresholdIntoTheFormThatIsLearnt) {
   EXPECT_FALSE(taken(start, "activation.log_threshold").defined());
 }
 
-TEST_F(Start, LeavesThresholdsOfAnotherActivationAlone) {
-  trained("first", config("", "none", "activation = \"batch_topk\"\nk = 2", 5));
-  const ModelStart start = load_start(config("init = \"first\""), {});
-  EXPECT_FALSE(taken(start, "activation.threshold").defined());
-  EXPECT_TRUE(taken(start, "encoder.weight").defined());
+TEST_F(Start, RefusesToDropWhatAnotherActivationLearnt) {
+  trained("first", config("", "none", "activation = \"jumprelu\"\nthreshold = 0.3", 5));
+  expect_error<InputError>([&] { static_cast<void>(load_start(config("init = \"first\""), {})); },
+                           {"weights.safetensors", "of another activation", "activation = \"jumprelu\"",
+                            "init_part = \"decoder\""});
+  const ModelStart start = load_start(config("init = \"first\"\ninit_part = \"decoder\""), {});
+  EXPECT_TRUE(taken(start, "decoder.weight").defined());
+  EXPECT_FALSE(taken(start, "encoder.weight").defined());
 }
 
 TEST_F(Start, ScalesRowsOnlyWhereTheDecoderIsTakenAlone) {
