@@ -48,10 +48,6 @@ void write_toy(Source& source, std::int64_t rows, const std::filesystem::path& f
                       features.defined() ? fmt::format("{} rows", rows) : "a source without known features",
                       "Use a toy source and a positive number of rows."});
   }
-  if (std::filesystem::exists(folder)) {
-    throw InputError({folder.string(), "exists already", "a folder that is not there yet",
-                      "something of that name", "Choose another name, or remove it first."});
-  }
   AtomicFolder output(folder);
   write_safetensors(output.path() / "features.safetensors", {{"features", features}});
   const std::int64_t row_bytes = source.width() * static_cast<std::int64_t>(sizeof(float));

@@ -37,12 +37,6 @@ constexpr std::array<PeerFormat, 3> kPeerFormats = {{
 constexpr std::size_t kFoldersListed = 5;
 constexpr std::size_t kEntriesSeen = 10'000;  ///< of a folder that may be anything
 
-void check_new(const fs::path& out) {
-  if (!fs::exists(out)) return;
-  throw InputError({out.string(), "exists already", "a folder that is not there yet",
-                    "something of that name", "choose another with --out, or remove it first"});
-}
-
 /// Folders below `folder` with weights in them: runs of such libraries nest one a layer.
 std::vector<std::string> folders_with_weights(const fs::path& folder) {
   std::vector<std::string> found;
@@ -111,7 +105,7 @@ Exported export_run(Run& run, const std::string& to, const fs::path& out, const 
                       fmt::format("{}", fmt::join(export_formats(), ", ")), to,
                       did_you_mean(to, export_formats())});
   }
-  check_new(out);
+  require_absent(out);
   PlainSae sae = plain_sae(run);
   AtomicFolder folder(out);
   Exported exported = format->write(std::move(sae), folder.path(), names);
@@ -120,7 +114,7 @@ Exported export_run(Run& run, const std::string& to, const fs::path& out, const 
 }
 
 Imported import_run(const fs::path& path, const fs::path& out, PluginHost& host) {
-  check_new(out);
+  require_absent(out);
   Imported imported = read_any(path);
   write_imported_run(imported, out, host);
   return imported;

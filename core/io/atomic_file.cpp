@@ -141,8 +141,15 @@ void write_atomically(const std::filesystem::path& target, std::string_view cont
   file.commit();
 }
 
+void require_absent(const std::filesystem::path& path) {
+  if (!std::filesystem::exists(std::filesystem::symlink_status(path))) return;
+  throw InputError({path.string(), "exists already", "a name that is not taken yet", "something of that name",
+                    "Choose another name, or remove it first."});
+}
+
 AtomicFolder::AtomicFolder(std::filesystem::path target)
     : target_(without_trailing_slash(std::move(target))) {
+  require_absent(target_);
   for (int number = 0; number < kMostPartials; ++number) {
     partial_ = target_;
     partial_ += fmt::format(".partial-{}-{}", ::getpid(), number);

@@ -188,12 +188,8 @@ TEST(AtomicFolder, SaysWhyItCannotBeMade) {
   write_file(folder / "file", "x");
   expect_error<RunError>([&] { AtomicFolder output(folder / "missing/out"); },
                          {"missing/out", "No such file or directory"});
-  expect_error<RunError>(
-      [&] {
-        AtomicFolder output(folder / "file");
-        output.commit();
-      },
-      {"file", "cannot be put in place"});
+  expect_error<InputError>([&] { AtomicFolder output(folder / "file"); },
+                           {"file", "exists already", "not taken yet", "Choose another name"});
   EXPECT_EQ(read_file(folder / "file"), "x");
   EXPECT_EQ(entries_in(folder.path()), 1u);
 }
