@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <regulon/error.h>
+#include <regulon/ops.h>
 
 #include <algorithm>
 #include <utility>
@@ -77,10 +78,8 @@ at::Tensor on_pre_activations(const Selection& selection) {
   if (!selection.score_scale.defined() && !selection.score_shift.defined()) {
     return thresholds.defined() ? rounded(thresholds.detach()) : thresholds;
   }
-  at::Tensor edge = thresholds.defined() ? in_double(thresholds) : at::zeros({1}, at::kDouble);
-  if (selection.score_scale.defined()) edge = edge / in_double(selection.score_scale);
-  if (selection.score_shift.defined()) edge = edge + in_double(selection.score_shift);
-  return rounded(edge);
+  return rounded(ops::threshold_edges(
+      selection, thresholds.defined() ? in_double(thresholds) : at::zeros({1}, at::kDouble)));
 }
 
 void read_selection(Run& run, PlainSae& sae) {

@@ -79,9 +79,7 @@ class Gated final : public regulon::Encoder {
   }
   /// [n]: pi where its score equals the threshold.
   at::Tensor edge(const regulon::Selection& selection) const {
-    at::Tensor edge = selection.thresholds.detach().expand_as(gate_bias_);
-    if (selection.score_scale.defined()) edge = edge / selection.score_scale.detach();
-    return selection.score_shift.defined() ? edge + selection.score_shift.detach() : edge;
+    return regulon::ops::threshold_edges(selection, selection.thresholds.detach().expand_as(gate_bias_));
   }
   /// [n]: what a code jumps by at the threshold: its magnitude there, where select_product jumps by pi.
   at::Tensor jump(const regulon::Selection& selection) const {

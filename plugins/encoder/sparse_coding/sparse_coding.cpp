@@ -50,12 +50,7 @@ class SparseCoding final : public regulon::Encoder {
   }
 
  private:
-  bool is_pursuit() const {
-    const auto& all = regulon::solvers::all();
-    return std::any_of(all.begin(), all.end(), [&](const regulon::solvers::Solver& solver) {
-      return solver.name == solver_ && solver.pursuit;
-    });
-  }
+  bool is_pursuit() const { return regulon::solvers::is_pursuit(solver_); }
   regulon::solvers::Settings settings() const {
     regulon::solvers::Settings settings;
     settings.solver = solver_;

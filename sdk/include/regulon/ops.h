@@ -34,6 +34,10 @@ struct Product {
 /// listed entries only. Throws RunError on shapes, dtypes or devices that do not fit.
 Codes select_product(const Product& product, const Selection& selection);
 
+/// [n] or [1]: the pre-activation z of a feature whose score just equals `thresholds`, threshold /
+/// score_scale + score_shift. The selection's costs get no gradient.
+at::Tensor threshold_edges(const Selection& selection, const at::Tensor& thresholds);
+
 /// Biases [n] with which each feature of the product fires in the same share of its rows, l0 / n but never
 /// less than one row, so that about l0 features a row pass zero: for initialisation from data (Anthropic
 /// 2025, "Dictionary Learning Optimization Techniques", Transformer Circuits, January update). The product's

@@ -66,6 +66,9 @@ struct Solver {
 /// All solvers: omp, matching_pursuit, gradient_pursuit, fista, cd.
 const std::vector<Solver>& all();
 
+/// Whether `name` is one of the pursuits; false for a name that no solver has.
+bool is_pursuit(const std::string& name);
+
 /// Throws InputError unless `settings` make sense for n features: a known solver, a finite lambda of at least
 /// 0 (above 0 for lasso solvers), k from 0 to n (0 for lasso solvers; above 0 for pursuits without lambda), a
 /// finite tolerance above 0, iterations of at least 0.

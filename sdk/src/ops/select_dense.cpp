@@ -48,7 +48,7 @@ Codes select_dense(const Product& product, const Selection& selection) {
   Selected selected{Codes::sparse(z.size(1), pattern->row_offsets(), pattern->feature_ids(),
                                   pattern->gather(at::where(active, plain, 0))),
                     window_kernel(selection.kernel, pattern->gather(distance), selection.window),
-                    selection.window, edge_of(selection, thresholds), selection.window_to_input};
+                    selection.window, threshold_edges(selection, thresholds), selection.window_to_input};
   return with_dense_gradient(selected, z, selection.thresholds);
 }
 

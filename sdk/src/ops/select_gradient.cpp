@@ -143,13 +143,6 @@ at::Tensor full_thresholds(const Selection& selection, const at::Tensor& like, s
   return selection.thresholds.detach().expand({n}).contiguous();
 }
 
-at::Tensor edge_of(const Selection& selection, const at::Tensor& thresholds) {
-  at::Tensor edge = thresholds;
-  if (selection.score_scale.defined()) edge = edge / selection.score_scale.detach();
-  if (selection.score_shift.defined()) edge = edge + selection.score_shift.detach();
-  return edge;
-}
-
 Codes with_gradient(const Selected& selected, const Product& product, const at::Tensor& rows,
                     const at::Tensor& thresholds) {
   return codes_of(selected, Select::apply(product.input, product.weight, optional(product.bias),

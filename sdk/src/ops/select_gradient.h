@@ -17,8 +17,6 @@ struct Selected {
 
 /// [n] thresholds of the selection: zeros if it has none.
 at::Tensor full_thresholds(const Selection& selection, const at::Tensor& like, std::int64_t n);
-/// [n]: the pre-activation whose score equals the threshold.
-at::Tensor edge_of(const Selection& selection, const at::Tensor& thresholds);
 
 /// The codes with gradient to the product and the thresholds. `rows` [B, d] is the input less its center.
 Codes with_gradient(const Selected& selected, const Product& product, const at::Tensor& rows,

@@ -113,12 +113,19 @@ Codes select_product(const Product& product, const Selection& selection, const S
   if (!listing) return select_dense(product, selection);
   rename_features(selection.only, listing->feature_ids);
   Selected selected{Codes::sparse(n, listing->row_offsets, listing->feature_ids, listing->values),
-                    listing->near, window, window > 0 ? edge_of(selection, thresholds) : at::Tensor(),
+                    listing->near, window, window > 0 ? threshold_edges(selection, thresholds) : at::Tensor(),
                     selection.window_to_input};
   return with_gradient(selected, product, operands.rows, by_threshold ? selection.thresholds : at::Tensor());
 }
 
 }  // namespace detail
+
+at::Tensor threshold_edges(const Selection& selection, const at::Tensor& thresholds) {
+  at::Tensor edges = thresholds;
+  if (selection.score_scale.defined()) edges = edges / selection.score_scale.detach();
+  if (selection.score_shift.defined()) edges = edges + selection.score_shift.detach();
+  return edges;
+}
 
 Codes select_product(const Product& product, const Selection& selection) {
   return detail::select_product(product, selection, {});

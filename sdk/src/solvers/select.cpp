@@ -2,7 +2,9 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/index_select.h>
+#include <ATen/ops/zeros.h>
 #include <fmt/format.h>
+#include <regulon/ops.h>
 #include <regulon/solvers.h>
 
 #include <algorithm>
@@ -120,9 +122,9 @@ Codes above_threshold(const Codes& codes, const Selection& selection) {
       ops::detail::window_kernel(selection.kernel, distance, selection.window) / selection.window;
   open = open - slope * (theta - theta.detach());
   // At the threshold a code jumps by the pre-activation that just passes.
-  at::Tensor edge = theta.detach();
-  if (selection.score_scale.defined()) edge = edge / of_entries(selection.score_scale.detach(), codes, 1);
-  if (selection.score_shift.defined()) edge = edge + of_entries(selection.score_shift.detach(), codes, 0);
+  const at::Tensor thresholds =
+      selection.thresholds.defined() ? selection.thresholds.detach() : at::zeros({1}, z.options());
+  const at::Tensor edge = of_entries(ops::threshold_edges(selection, thresholds), codes, 0);
   return listed(codes, kept, z * open.detach() + edge * (open - open.detach()), open);
 }
 

@@ -250,6 +250,11 @@ const std::vector<Solver>& all() {
   return solvers;
 }
 
+bool is_pursuit(const std::string& name) {
+  const Solver* const solver = find(name);
+  return solver != nullptr && solver->pursuit;
+}
+
 void check(const Settings& settings, std::int64_t n) {
   const Solver* const solver = find(settings.solver);
   if (solver == nullptr) {
