@@ -130,7 +130,10 @@ NamedTensors tensors_in(const c10::IValue& held, const fs::path& path, const Rec
     const std::string name = entry.key().toStringRef();
     const at::Tensor tensor = entry.value().toTensor();
     const bool dense = tensor.defined() && tensor.layout() == at::kStrided && tensor.device().is_cpu();
-    if (!dense || !lies_within(tensor, records.bytes_of(tensor.storage().data()))) {
+    const std::size_t saved = dense ? records.bytes_of(tensor.storage().data()) : 0;
+    // A storage larger than what was saved for it is refused as PyTorch does, even where the tensor ends
+    // before.
+    if (!dense || tensor.storage().nbytes() > saved || !lies_within(tensor, saved)) {
       refuse_archive(path, fmt::format("'{}' that reaches beyond the bytes saved for it", name),
                      "the file is damaged or made to deceive: get it again from where it was saved");
     }

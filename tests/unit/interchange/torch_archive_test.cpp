@@ -72,6 +72,7 @@ TEST_F(TorchArchive, RefusesTensorsBeyondTheirBytes) {
   const std::vector<std::string> words = {"ae.pt", "'w'", "beyond the bytes"};
   expect_refused(pickled_dict("w", pickled_tensor(4, 0, 5, 1)), words);
   expect_refused(pickled_dict("w", pickled_tensor(200, 0, 200, 1)), words);
+  expect_refused(pickled_dict("w", pickled_tensor(200, 0, 4, 1)), words);
   expect_refused(pickled_dict("w", pickled_tensor(4, 3, 2, 1)), words);
   expect_refused(pickled_dict("w", pickled_tensor(4, 0, 2, 4)), words);
 }
