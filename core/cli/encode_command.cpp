@@ -30,11 +30,11 @@ class RowEncoder {
   }
 
   Codes encode(const at::Tensor& rows) {
-    if (!by_solver()) return run_.encode(rows).codes;
+    if (!by_solver()) return run_.encode(rows);
     const Dictionary dictionary = run_.model().dictionary().detach();
     const at::Tensor batch = run_.normalisation().apply(rows);
     const std::optional<Codes> start =
-        arguments_.warm ? std::optional<Codes>(run_.encode(rows).codes.detach()) : std::nullopt;
+        arguments_.warm ? std::optional<Codes>(run_.encode(rows).detach()) : std::nullopt;
     const solvers::Solution solution =
         solvers::solve({batch, dictionary.weight(), dictionary.bias(), run_.costs()}, settings_, start);
     objectives_.push_back(solution.objective);
@@ -72,11 +72,7 @@ int encode_command(const EncodeArguments& arguments) {
   std::unique_ptr<core::Source> files;
   if (!arguments.data.empty()) files = core::open_files(arguments.data, host);
   core::Source& source = files ? *files : run.source();
-  if (source.width() != run.model().width()) {
-    throw InputError({"data", "its rows do not fit the run", fmt::format("width {}", run.model().width()),
-                      fmt::format("width {}", source.width()),
-                      "encode activations of the same model and layer"});
-  }
+  run.require_width(source.width());
   RowEncoder encoder(run, arguments);
   const std::int64_t most = arguments.rows > 0 ? arguments.rows : std::numeric_limits<std::int64_t>::max();
   // A source that never ends has as many rows as are asked for.

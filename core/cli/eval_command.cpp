@@ -16,10 +16,11 @@ namespace {
 constexpr std::int64_t kGapRows = 1024;  ///< unless somebody asks for more: solvers take their time
 
 int gap_command(const EvalArguments& arguments, core::Run& run, core::Source& source) {
+  run.require_width(source.width());
   const std::int64_t wanted =
       std::min(arguments.rows > 0 ? arguments.rows : kGapRows, source.held_out_rows());
   const at::Tensor rows = source.held_out(0, wanted);
-  const auto encode = [&](const at::Tensor&) { return run.encode(rows).codes; };
+  const auto encode = [&] { return run.encode(rows); };
   const core::GapReport report = core::measure_gap(arguments.solving, run.model().dictionary(), run.costs(),
                                                    run.normalisation().apply(rows), encode);
   if (!arguments.table.empty()) core::write_safetensors(arguments.table, core::row_table(report));

@@ -46,6 +46,11 @@ nlohmann::json to_json(const Evaluation& evaluation) {
           {"frequency", frequency_shares(evaluation.frequency)}};
 }
 
+double mean_l0(const Codes& codes) {
+  const double active = total(codes.values().detach() > 0);
+  return active / static_cast<double>(std::max<std::int64_t>(codes.rows(), 1));
+}
+
 Evaluator::Evaluator(std::int64_t features, std::int64_t width)
     : counts_(at::zeros({features}, at::kLong)), row_sum_(at::zeros({width}, at::kDouble)) {}
 

@@ -30,6 +30,9 @@ struct Evaluation {
 /// active in none of the rows, in fewer than one in 10,000, in 1,000, in 100, in 10, and in more.
 nlohmann::json to_json(const Evaluation& evaluation);
 
+/// Active features a row, mean over the rows; zero without rows.
+double mean_l0(const Codes& codes);
+
 /// Collects an evaluation batch by batch: memory does not grow with the rows.
 class Evaluator {
  public:

@@ -137,17 +137,11 @@ class Comparer {
   double lambda_ = 0;
 };
 
-bool is_pursuit(const std::string& name) {
-  const auto& all = solvers::all();
-  return std::any_of(all.begin(), all.end(),
-                     [&](const solvers::Solver& solver) { return solver.name == name && solver.pursuit; });
-}
-
 /// A solver's settings in the comparison: lasso solvers at lambda, pursuits at k.
 solvers::Settings settings_for(const std::string& solver, double lambda, std::int64_t k) {
   solvers::Settings settings;
   settings.solver = solver;
-  if (is_pursuit(solver)) {
+  if (solvers::is_pursuit(solver)) {
     settings.k = k;
   } else {
     settings.lambda = lambda;
@@ -197,7 +191,7 @@ double lambda_for_l0(const Dictionary& dictionary, const at::Tensor& costs, cons
 }
 
 GapReport measure_gap(const GapSettings& settings, const Dictionary& dictionary, const at::Tensor& costs,
-                      const at::Tensor& rows, const std::function<Codes(const at::Tensor&)>& encode) {
+                      const at::Tensor& rows, const std::function<Codes()>& encode) {
   const at::NoGradGuard no_grad;
   if (rows.size(0) == 0)
     throw InputError({"data", "there is nothing to measure on", "at least one row", "none", {}});
@@ -205,9 +199,9 @@ GapReport measure_gap(const GapSettings& settings, const Dictionary& dictionary,
   const at::Tensor prices =
       costs.defined() ? costs : at::full({plain.features()}, 1, plain.weight().options());
   const auto began = std::chrono::steady_clock::now();
-  const Codes encoded = encode(rows).detach();
+  const Codes encoded = encode().detach();
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
-  const double l0 = ops::feature_counts(encoded).sum().item<double>() / static_cast<double>(rows.size(0));
+  const double l0 = mean_l0(encoded);
   const std::int64_t k =
       settings.k > 0
           ? settings.k

@@ -56,9 +56,9 @@ struct GapReport {
 };
 
 /// Solves for `rows` [R, d] (as the model sees them) in every way, and compares. `encode` gives the encoder's
-/// codes of some of them. Throws InputError for settings that make no sense, or no rows.
+/// codes of them, and is timed. Throws InputError for settings that make no sense, or no rows.
 GapReport measure_gap(const GapSettings& settings, const Dictionary& dictionary, const at::Tensor& costs,
-                      const at::Tensor& rows, const std::function<Codes(const at::Tensor&)>& encode);
+                      const at::Tensor& rows, const std::function<Codes()>& encode);
 
 /// The lambda at which the lasso has a mean L0 of `l0` over `rows`, within a per cent or so, by bisection on
 /// its logarithm.

@@ -1,18 +1,14 @@
 #include "core/train/objective.h"
 
-#include <algorithm>
 #include <utility>
+
+#include "core/measure/evaluation.h"
 
 namespace regulon::core {
 namespace {
 
 /// Counted from one, as reports count: a report at step 50 sees a term that runs at every fifth.
 bool takes_its_turn(const LossChoice& choice, std::int64_t step) { return (step + 1) % choice.every == 0; }
-
-double mean_l0(const Codes& codes) {
-  const double active = (codes.values().detach() > 0).sum().item<double>();
-  return active / static_cast<double>(std::max<std::int64_t>(codes.rows(), 1));
-}
 
 }  // namespace
 

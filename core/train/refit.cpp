@@ -70,7 +70,7 @@ class RefitProblem {
   /// `change`): decode's own gradient.
   template <class RowsOf>
   at::Tensor transposed(std::size_t i, const at::Tensor& change, const RowsOf& rows_of) const {
-    const at::Tensor leaf = change.detach().clone();
+    const at::Tensor leaf = change.detach();
     const c10::AutoGradMode with_gradient(true);
     leaf.set_requires_grad(true);
     const at::Tensor product = ops::decode(codes_[i], scale_only_ ? weight_ * leaf : leaf, {});
@@ -112,7 +112,7 @@ RefitData fit_data(Run& run, std::int64_t rows) {
   for (std::int64_t step = 0; seen < rows; ++step) {
     const at::Tensor batch = run.source().batch(step);
     if (step == 0) data.rows = batch;
-    data.codes.push_back(run.encode(batch).codes.detach());
+    data.codes.push_back(run.encode(batch).detach());
     data.targets.push_back(run.normalisation().apply(batch) - bias);
     seen += batch.size(0);
   }
@@ -170,10 +170,7 @@ Fit refit(const std::vector<Codes>& codes, const std::vector<at::Tensor>& target
 
 RefitReport refit_run(const fs::path& folder, PluginHost& host, const RefitSettings& settings,
                       const fs::path& out) {
-  if (fs::exists(out)) {
-    throw InputError({out.string(), "exists already", "a folder that is not there yet",
-                      "something of that name", "Choose another name, or remove it first."});
-  }
+  require_absent(out);
   Run run(folder, host);
   const RefitData data = fit_data(run, settings.rows);
   RefitReport report;
@@ -183,7 +180,7 @@ RefitReport refit_run(const fs::path& folder, PluginHost& host, const RefitSetti
   const NamedTensors weights = SafetensorsFile(folder / "weights.safetensors").tensors();
   const NamedTensors changed = with_decoder(weights, report.fit.weight);
   run.model().load(changed, (folder / "weights.safetensors").string());
-  require_same_codes(data.codes.front(), run.encode(data.rows).codes.detach(), folder);
+  require_same_codes(data.codes.front(), run.encode(data.rows).detach(), folder);
   report.after = run.evaluate(run.source(), kEvaluationRows).held_out;
 
   AtomicFolder output(out);

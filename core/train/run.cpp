@@ -10,11 +10,11 @@
 
 #include <algorithm>
 #include <chrono>
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "core/data/export_toy.h"
 #include "core/data/prefetcher.h"
+#include "core/io/json_file.h"
 #include "core/io/run_folder.h"
 #include "core/io/safetensors.h"
 #include "core/train/environment.h"
@@ -60,11 +60,6 @@ RunEvaluation evaluate_model(Model& model, const Normalisation& normalisation, c
                              const at::Tensor& truth) {
   const at::NoGradGuard no_grad;
   model.update_schedules(last_step);
-  if (source.width() != model.width()) {
-    throw InputError({"data", "its rows do not fit the run", fmt::format("width {}", model.width()),
-                      fmt::format("width {}", source.width()),
-                      "evaluate on activations of the same model and layer"});
-  }
   const Dictionary dictionary = model.dictionary().detach();
   EncodeRequest request;
   request.costs = costs;
@@ -256,8 +251,7 @@ std::unique_ptr<Source> open_files(const std::vector<std::string>& patterns, Plu
 
 Run::Run(const fs::path& folder, PluginHost& host) : folder_(folder) {
   const fs::path manifest_path = folder / "manifest.json";
-  std::ifstream stream(manifest_path);
-  const auto manifest = nlohmann::json::parse(stream, nullptr, false);
+  const nlohmann::json manifest = read_json_object(manifest_path);
   if (!manifest.is_object() || !manifest.contains("config")) {
     throw InputError({folder.string(), "is not a run", "a folder with manifest.json and weights.safetensors",
                       "no manifest.json that tells a config", "give the folder that `regulon train` wrote"});
@@ -287,15 +281,24 @@ Run::Run(const fs::path& folder, PluginHost& host) : folder_(folder) {
   model_->load(weights, weights_path.string());
 }
 
-Run::Encoded Run::encode(const at::Tensor& rows) {
+Codes Run::encode(const at::Tensor& rows) {
   const at::NoGradGuard no_grad;
   model_->update_schedules(config_.run.steps - 1);
   const Dictionary dictionary = model_->dictionary().detach();
   EncodeRequest request;
   request.costs = costs_;
-  Codes codes = model_->encode(normalisation_.apply(rows), dictionary, request);
-  const at::Tensor rebuilt = normalisation_.invert(ops::decode(codes, dictionary));
-  return {std::move(codes), rebuilt};
+  return model_->encode(normalisation_.apply(rows), dictionary, request);
+}
+
+at::Tensor Run::decode(const Codes& codes) const {
+  const at::NoGradGuard no_grad;
+  return normalisation_.invert(ops::decode(codes, model_->dictionary().detach()));
+}
+
+void Run::require_width(std::int64_t width) const {
+  if (width == model_->width()) return;
+  throw InputError({"data", "its rows do not fit the run", fmt::format("width {}", model_->width()),
+                    fmt::format("width {}", width), "take activations of the same model and layer"});
 }
 
 Selection Run::selection(bool training) {
@@ -318,6 +321,7 @@ Source& Run::source() {
 }
 
 RunEvaluation Run::evaluate(Source& source, std::int64_t rows, const at::Tensor& truth) {
+  require_width(source.width());
   return evaluate_model(*model_, normalisation_, costs_, config_.run.steps - 1, source, rows,
                         truth.defined() ? truth : source.true_features());
 }

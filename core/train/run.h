@@ -66,12 +66,12 @@ class Run {
   Model& model() { return *model_; }
   const Normalisation& normalisation() const { return normalisation_; }
   const at::Tensor& costs() const { return costs_; }  ///< [n], as after the last step
-  /// Codes of rows [B, d] as stored, and what they are rebuilt to, as stored.
-  struct Encoded {
-    Codes codes;
-    at::Tensor reconstruction;  ///< [B, d]
-  };
-  Encoded encode(const at::Tensor& rows);
+  /// Codes of rows [B, d] as stored.
+  Codes encode(const at::Tensor& rows);
+  /// What codes are rebuilt to [B, d], as rows are stored.
+  at::Tensor decode(const Codes& codes) const;
+  /// Throws InputError unless rows of that width are the run's.
+  void require_width(std::int64_t width) const;
   /// What the run's activation chooses by, after its last step: at inference, or as it did in training.
   Selection selection(bool training);
   /// The run's own data source, opened. Throws InputError for an imported run, which has none.

@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 #include <regulon/error.h>
 
+#include "core/measure/evaluation.h"
+
 namespace regulon::core {
 namespace {
 
@@ -145,8 +147,7 @@ void Trainer::measure(const at::Tensor& batch, const at::Tensor& row_errors, con
   const double error = row_errors.sum().item<double>();
   const double spread = (batch - batch.mean(0)).square().sum().item<double>();
   report.fvu = spread > 0 ? error / spread : 0;
-  const double active = (codes.values() > 0).sum().item<double>();
-  report.l0 = active / static_cast<double>(codes.rows());
+  report.l0 = mean_l0(codes);
   report.dead_share = statistics_.dead_share(config_.run.dead_after);
 }
 

@@ -21,9 +21,9 @@ int main(int argc, char** argv) {
     regulon::core::PluginHost host({std::filesystem::path(REGULON_BUILD_DIR) / "plugins"});
     regulon::core::Run run(argv[1], host);
     const at::Tensor rows = regulon::core::SafetensorsFile(argv[2]).tensor("activations").to(at::kFloat);
-    const auto encoded = run.encode(rows);
-    regulon::core::write_safetensors(
-        argv[3], {{"codes", encoded.codes.to_dense()}, {"reconstruction", encoded.reconstruction}});
+    const regulon::Codes codes = run.encode(rows);
+    regulon::core::write_safetensors(argv[3],
+                                     {{"codes", codes.to_dense()}, {"reconstruction", run.decode(codes)}});
   } catch (const std::exception& error) {
     std::cerr << error.what() << '\n';
     return 1;

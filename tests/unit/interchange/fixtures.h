@@ -49,13 +49,13 @@ inline at::Tensor fixture_rows() {
 /// Expects the same entries to be active, and values to agree to `kCodeTolerance` of the largest; likewise
 /// the reconstruction.
 inline void expect_same_codes(core::Run& run, const at::Tensor& codes, const at::Tensor& reconstruction) {
-  const auto encoded = run.encode(fixture_rows());
-  const at::Tensor found = encoded.codes.to_dense();
+  const Codes encoded = run.encode(fixture_rows());
+  const at::Tensor found = encoded.to_dense();
   ASSERT_EQ(found.sizes(), codes.sizes());
   EXPECT_GT(codes.gt(0).sum().item<std::int64_t>(), 2 * codes.size(0)) << "hardly anything is compared";
   EXPECT_TRUE(found.gt(0).equal(codes.gt(0))) << "other features are active";
   EXPECT_LE((found - codes).abs().max().item<double>(), kCodeTolerance * codes.max().item<double>());
-  EXPECT_LE((encoded.reconstruction - reconstruction).abs().max().item<double>(),
+  EXPECT_LE((run.decode(encoded) - reconstruction).abs().max().item<double>(),
             kCodeTolerance * reconstruction.abs().max().item<double>());
 }
 

@@ -25,8 +25,7 @@ struct GapToy {
     return Codes::dense(at::relu(at::matmul(some - bias, atoms.t()) - 0.5));
   }
   GapReport measure(const GapSettings& settings) const {
-    return measure_gap(settings, dictionary(), costs, rows,
-                       [&](const at::Tensor& some) { return encode(some); });
+    return measure_gap(settings, dictionary(), costs, rows, [&] { return encode(rows); });
   }
   at::Tensor objective(const at::Tensor& codes, double lambda) const {
     const at::Tensor residual = rows - bias - at::matmul(codes, atoms);

@@ -105,12 +105,12 @@ TEST_F(Start, ConvertsToTheUnitsOfTheNewRun) {
     core::Run before(first, host_);
     core::Run after(second, host_);
     const at::Tensor rows = before.source().held_out(0, 200);
-    const auto a = before.encode(rows);
-    const auto b = after.encode(rows);
+    const Codes a = before.encode(rows);
+    const Codes b = after.encode(rows);
     const double ratio = after.normalisation().scale / before.normalisation().scale;
     EXPECT_NE(ratio, 1.0);
-    EXPECT_TRUE(close(b.codes.to_dense(), a.codes.to_dense() * ratio));
-    EXPECT_TRUE(close(b.reconstruction, a.reconstruction));
+    EXPECT_TRUE(close(b.to_dense(), a.to_dense() * ratio));
+    EXPECT_TRUE(close(after.decode(b), before.decode(a)));
   }
 }
 
