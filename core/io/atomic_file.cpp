@@ -142,6 +142,10 @@ void write_atomically(const std::filesystem::path& target, std::string_view cont
 }
 
 void require_absent(const std::filesystem::path& path) {
+  if (path.empty()) {
+    throw InputError(
+        {"--out", "is empty", "a name that is not taken yet", "\"\"", "Name what is to be made."});
+  }
   if (!std::filesystem::exists(std::filesystem::symlink_status(path))) return;
   throw InputError({path.string(), "exists already", "a name that is not taken yet", "something of that name",
                     "Choose another name, or remove it first."});
@@ -150,6 +154,7 @@ void require_absent(const std::filesystem::path& path) {
 AtomicFolder::AtomicFolder(std::filesystem::path target)
     : target_(without_trailing_slash(std::move(target))) {
   require_absent(target_);
+  if (target_.has_parent_path()) make_folders(target_.parent_path());
   for (int number = 0; number < kMostPartials; ++number) {
     partial_ = target_;
     partial_ += fmt::format(".partial-{}-{}", ::getpid(), number);

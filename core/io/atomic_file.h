@@ -45,15 +45,16 @@ class AtomicFile {
 /// Writes `contents` to `target` through an AtomicFile.
 void write_atomically(const std::filesystem::path& target, std::string_view contents);
 
-/// Throws InputError if something is at `path`: for what is to be made and would take long to fill.
+/// Throws InputError if something is at `path`, or `path` is empty: for what is to be made and would take
+/// long to fill.
 void require_absent(const std::filesystem::path& path);
 
 /// A new folder being filled: write into path(), then commit().
 class AtomicFolder {
  public:
-  /// Makes an empty folder beside `target`, "TARGET.partial-PROCESS-NUMBER", a name of its own: nothing that
-  /// is there is touched. What a killed process leaves behind of that name may be removed. Throws InputError
-  /// if something is at `target`.
+  /// Makes an empty folder beside `target`, "TARGET.partial-PROCESS-NUMBER", a name of its own, and the
+  /// folders above it: nothing that is there is touched. What a killed process leaves behind of that name may
+  /// be removed. Throws InputError if something is at `target`.
   explicit AtomicFolder(std::filesystem::path target);
   AtomicFolder(const AtomicFolder&) = delete;
   AtomicFolder& operator=(const AtomicFolder&) = delete;

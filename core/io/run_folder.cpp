@@ -131,46 +131,45 @@ RunFolder::RunFolder(fs::path folder, const nlohmann::json& manifest, bool resum
     throw InputError({folder_.string(), "cannot be a run's folder", "a folder, or nothing there yet",
                       "a file", "choose another with --out"});
   }
-  check_free(resume);
+  check_free(manifest, resume);
   try {
     make_folders(folder_ / "checkpoints");
     lock_ = std::make_unique<Lock>(folder_);
-    check_free(resume);  // again: until now another process could train here
-    claim(manifest, resume);
+    check_free(manifest, resume);  // again: until now another process could train here
+    const fs::path path = folder_ / "manifest.json";
+    if (!resume || !fs::exists(path)) write_atomically(path, manifest.dump(2) + "\n");
   } catch (const RunError& error) {
     throw InputError(error.problems());  // nothing has run yet: the folder given is what is wrong
   }
 }
 
-void RunFolder::check_free(bool resume) const {
-  if (!fs::exists(folder_) || was_never_trained(folder_)) return;
+void RunFolder::check_free(const nlohmann::json& manifest, bool resume) const {
+  if (!fs::exists(folder_)) return;
+  const bool has_manifest = fs::exists(folder_ / "manifest.json");
+  if (resume && has_manifest) require_same_run(manifest);
+  if (was_never_trained(folder_)) return;
   if (!resume) {
     throw InputError({folder_.string(), "exists already", "an empty folder, or none",
                       "a folder with something in it",
                       "--resume goes on with the run in it; --out DIR writes elsewhere"});
   }
-  if (!fs::exists(folder_ / "manifest.json")) {
+  if (!has_manifest) {
     throw InputError({folder_.string(), "holds no run to resume", "a run's folder, an empty folder, or none",
                       "other files and no manifest.json", "choose another folder with --out"});
   }
 }
 
-RunFolder::~RunFolder() = default;
-
-void RunFolder::claim(const nlohmann::json& manifest, bool resume) {
-  const fs::path path = folder_ / "manifest.json";
-  if (resume && fs::exists(path)) {
-    std::vector<Problem> problems;
-    for (const auto& line : manifest_differences(read_manifest(path), manifest)) {
-      problems.push_back(
-          {folder_.string(), "holds another run", "", line,
-           "resume with the same config, plugins and data, or choose another folder with --out"});
-    }
-    if (!problems.empty()) throw InputError(std::move(problems));
-    return;
+void RunFolder::require_same_run(const nlohmann::json& manifest) const {
+  std::vector<Problem> problems;
+  for (const auto& line : manifest_differences(read_manifest(folder_ / "manifest.json"), manifest)) {
+    problems.push_back(
+        {folder_.string(), "holds another run", "", line,
+         "resume with the same config, plugins and data, or choose another folder with --out"});
   }
-  write_atomically(path, manifest.dump(2) + "\n");
+  if (!problems.empty()) throw InputError(std::move(problems));
 }
+
+RunFolder::~RunFolder() = default;
 
 bool RunFolder::finished() const { return fs::exists(folder_ / "summary.json"); }
 

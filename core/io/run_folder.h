@@ -53,9 +53,10 @@ class RunFolder {
 
  private:
   class Lock;
-  void claim(const nlohmann::json& manifest, bool resume);
-  /// Throws InputError unless a run may begin in the folder, or with `resume` go on in it.
-  void check_free(bool resume) const;
+  /// Throws InputError unless a run may begin in the folder, or with `resume` go on in it. Changes nothing.
+  void check_free(const nlohmann::json& manifest, bool resume) const;
+  /// Throws InputError with what differs from the manifest that lies there.
+  void require_same_run(const nlohmann::json& manifest) const;
 
   std::filesystem::path folder_;
   std::unique_ptr<Lock> lock_;

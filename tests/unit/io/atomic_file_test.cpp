@@ -142,6 +142,13 @@ TEST(AtomicFile, LeavesNothingWhereFilesMayNotGrow) {
   EXPECT_TRUE(fs::is_empty(folder.path()));
 }
 
+TEST(AtomicFolder, MakesTheFoldersAboveIt) {
+  const ScratchFolder folder;
+  AtomicFolder output(folder / "one/two/out");
+  output.commit();
+  EXPECT_TRUE(fs::is_directory(folder / "one/two/out"));
+}
+
 TEST(AtomicFolder, AppearsWhole) {
   const ScratchFolder folder;
   AtomicFolder output(folder / "out");
@@ -186,8 +193,12 @@ TEST(AtomicFolder, TwoAtOnceDoNotMeetAndOthersFoldersStay) {
 TEST(AtomicFolder, SaysWhyItCannotBeMade) {
   const ScratchFolder folder;
   write_file(folder / "file", "x");
-  expect_error<RunError>([&] { AtomicFolder output(folder / "missing/out"); },
-                         {"missing/out", "No such file or directory"});
+  expect_error<RunError>([&] { AtomicFolder output(folder / "file/inner/out"); },
+                         {"file/inner", "cannot be made", "Not a directory"});
+  expect_error<InputError>([&] { AtomicFolder output(""); }, {"--out", "is empty"});
+  fs::create_symlink("nowhere", folder / "dangling");
+  expect_error<InputError>([&] { AtomicFolder output(folder / "dangling"); }, {"dangling", "exists already"});
+  fs::remove(folder / "dangling");
   expect_error<InputError>([&] { AtomicFolder output(folder / "file"); },
                            {"file", "exists already", "not taken yet", "Choose another name"});
   EXPECT_EQ(read_file(folder / "file"), "x");
