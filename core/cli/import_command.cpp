@@ -12,6 +12,7 @@ int import_command(const ImportArguments& arguments) {
   fmt::print("{}, {} features of width {}: {}\n", imported.kind, imported.sae.features(),
              imported.sae.width(), arguments.out.string());
   for (const std::string& note : imported.sae.notes) fmt::print("folded: {}\n", note);
+  for (const std::string& remark : imported.remarks) fmt::print("not used: {}\n", remark);
   fmt::print("measure it:      regulon eval {} --data GLOB\ntrain on from it: [model] init\n",
              arguments.out.string());
   return 0;

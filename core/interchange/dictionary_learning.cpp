@@ -189,7 +189,8 @@ Imported read_dictionary_learning(const fs::path& weights) {
     trainer.refuse("dict_class", "a class that is known here", did_you_mean(name, known));
   }
   PeerTensors tensors(read_torch_archive(weights), weights, "");
-  Imported imported{read_ae(*as, trainer, tensors), "dictionary_learning " + name, {config.path(), weights}};
+  Imported imported{
+      read_ae(*as, trainer, tensors), "dictionary_learning " + name, {config.path(), weights}, {}};
   tensors.expect_nothing_else("a " + name);
   return imported;
 }

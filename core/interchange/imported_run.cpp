@@ -1,10 +1,12 @@
 #include "core/interchange/imported_run.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/ones.h>
 #include <fmt/format.h>
 #include <regulon/error.h>
 
+#include <cmath>
 #include <utility>
 
 #include "core/io/atomic_file.h"
@@ -42,6 +44,22 @@ Choice encoder_that_provides(const std::string& word, PluginHost& host) {
                     "build the plugins of the repository, or name their folder with --plugin-path"});
 }
 
+/// Takes a factor that all dictionary rows share into the normalisation of the data, as a run that scaled its
+/// data has it: codes stay the same, and the rows have norm one again, as training keeps them. 1 where rows
+/// differ in norm.
+double fold_shared_norm(PlainSae& sae) {
+  const at::Tensor norms = at::linalg_vector_norm(sae.decoder_weight.to(at::kDouble), 2, {1});
+  const double shared = norms.mean().item<double>();
+  const double furthest = (norms - shared).abs().max().item<double>();
+  if (shared == 0 || furthest > kKeptAtOne * shared || std::abs(shared - 1) <= kKeptAtOne) return 1;
+  sae.decoder_weight = sae.decoder_weight / shared;
+  sae.decoder_bias = sae.decoder_bias / shared;
+  sae.encoder_weight = sae.encoder_weight * shared;
+  sae.notes.push_back(
+      fmt::format("the norm {:.6g} of all dictionary rows, into the scale of the data", shared));
+  return shared;
+}
+
 /// What keys of [encoder] choose codes as `sae` does, and the tensors of that activation.
 json activation_of(const PlainSae& sae, NamedTensors& weights) {
   if (sae.ranks) return {{"activation", "topk"}, {"k", sae.k}};
@@ -54,12 +72,12 @@ json activation_of(const PlainSae& sae, NamedTensors& weights) {
   return {{"activation", "batch_topk"}, {"k", sae.k}};
 }
 
-NamedTensors weights_as_run(const PlainSae& sae) {
+NamedTensors weights_as_run(const PlainSae& sae, const Normalisation& normalisation) {
   NamedTensors weights = {{"decoder.weight", sae.decoder_weight},
                           {"decoder.bias", sae.decoder_bias},
                           {"encoder.weight", sae.encoder_weight},
                           {"feature_costs", at::ones({sae.features()}, at::kFloat)}};
-  for (auto& entry : Normalisation{}.tensors()) weights.push_back(std::move(entry));
+  for (auto& entry : normalisation.tensors()) weights.push_back(std::move(entry));
   if (!sae.gated()) {
     weights.emplace_back("encoder.bias", sae.encoder_bias);
     return weights;
@@ -93,11 +111,13 @@ json origin_of(const Imported& imported) {
 
 }  // namespace
 
-void write_imported_run(Imported imported, const fs::path& out, PluginHost& host) {
+Imported write_imported_run(Imported imported, const fs::path& out, PluginHost& host) {
   PlainSae& sae = imported.sae;
   const Choice encoder = encoder_that_provides(sae.gated() ? kGatedEncoder : kProductEncoder, host);
   if (value_of<bool>(encoder, kCentered) == nullptr) sae = centered_as(std::move(sae), true);
-  NamedTensors weights = weights_as_run(sae);
+  Normalisation normalisation;
+  normalisation.scale = 1 / fold_shared_norm(sae);
+  NamedTensors weights = weights_as_run(sae, normalisation);
   const json keys = activation_of(sae, weights);
   const Config config = config_from_json(imported_config(sae, encoder, keys, out), imported.kind, host);
   const json origin = origin_of(imported);
@@ -109,6 +129,7 @@ void write_imported_run(Imported imported, const fs::path& out, PluginHost& host
   write_atomically(folder.path() / "summary.json", json{{"imported", origin}}.dump(2) + "\n");
   static_cast<void>(Run(folder.path(), host));  // opens as any other
   folder.commit();
+  return imported;
 }
 
 }  // namespace regulon::core

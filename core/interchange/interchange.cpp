@@ -115,9 +115,7 @@ Exported export_run(Run& run, const std::string& to, const fs::path& out, const 
 
 Imported import_run(const fs::path& path, const fs::path& out, PluginHost& host) {
   require_absent(out);
-  Imported imported = read_any(path);
-  write_imported_run(imported, out, host);
-  return imported;
+  return write_imported_run(read_any(path), out, host);
 }
 
 }  // namespace regulon::core

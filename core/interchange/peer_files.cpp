@@ -93,6 +93,17 @@ bool PeerConfig::flag(const std::string& key, bool otherwise) const {
   return held_.at(key).get<bool>();
 }
 
+void PeerConfig::remark_on_others(const std::set<std::string>& known,
+                                  std::vector<std::string>& remarks) const {
+  std::vector<std::string> others;
+  for (const auto& entry : held_.items()) {
+    if (known.count(entry.key()) == 0) others.push_back(entry.key());
+  }
+  if (others.empty()) return;
+  remarks.push_back(fmt::format("{} also says {}: nothing here is computed from that",
+                                path_.filename().string(), fmt::join(others, ", ")));
+}
+
 PeerTensors::PeerTensors(NamedTensors tensors, std::filesystem::path path, std::string sizes_from)
     : tensors_(std::move(tensors)), path_(std::move(path)), sizes_from_(std::move(sizes_from)) {}
 

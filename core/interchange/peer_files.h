@@ -31,6 +31,8 @@ class PeerConfig {
   [[noreturn]] void refuse(const std::string& key, const std::string& expected,
                            const std::string& hint) const;
   const std::filesystem::path& path() const { return path_; }
+  /// Adds to `remarks` which keys there are beside `known`, if any.
+  void remark_on_others(const std::set<std::string>& known, std::vector<std::string>& remarks) const;
 
  private:
   const nlohmann::json& value(const std::string& key, const std::string& expected) const;

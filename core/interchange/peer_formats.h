@@ -27,6 +27,7 @@ struct Imported {
   PlainSae sae;
   std::string kind;                          ///< "SAELens jumprelu"
   std::vector<std::filesystem::path> files;  ///< that were read
+  std::vector<std::string> remarks;          ///< on what they say and nothing here is computed from
 };
 
 /// SAELens 6: cfg.json and sae_weights.safetensors, as `SAE.load_from_disk` reads them. Standard, topk,

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <set>
 #include <string_view>
 #include <utility>
 
@@ -32,6 +33,23 @@ constexpr double kFoldedTolerance = 1e-6;
 /// Architectures whose codes are a function of one product, by the name in cfg.json.
 constexpr std::array<std::string_view, 6> kSaelensKnown = {"standard", "topk",      "jumprelu",
                                                            "gated",    "batchtopk", "matryoshka_batchtopk"};
+
+/// Keys of cfg.json that are read here, or that say how and not what to compute.
+const std::set<std::string>& saelens_keys() {
+  static const std::set<std::string> kKeys = {"architecture",
+                                              "d_in",
+                                              "d_sae",
+                                              "dtype",
+                                              "device",
+                                              "apply_b_dec_to_input",
+                                              "normalize_activations",
+                                              "reshape_activations",
+                                              "metadata",
+                                              "sae_lens_version",
+                                              "k",
+                                              "rescale_acts_by_decoder_norm"};
+  return kKeys;
+}
 
 json saelens_config(const PlainSae& sae, const std::string& architecture, const HookNames& names) {
   json metadata = {{"sae_lens_version", kSaelensVersion},
@@ -98,6 +116,13 @@ void check_saelens_settings(const PeerConfig& config, const std::string& archite
   }
 }
 
+/// What a peer's autoencoder does to the shape of rows before it encodes them.
+void check_saelens_shape(const PeerConfig& config) {
+  const std::string reshaped = config.text("reshape_activations", "none");
+  if (reshaped == "none" || reshaped == "hook_z") return;
+  config.refuse("reshape_activations", "\"none\" or \"hook_z\"", "rows of another shape are not known here");
+}
+
 void read_saelens_selection(const PeerConfig& config, const std::string& architecture, PeerTensors& tensors,
                             PlainSae& sae) {
   const std::int64_t n = sae.features();
@@ -161,6 +186,7 @@ Imported read_saelens(const fs::path& folder) {
   const std::string architecture = config.text("architecture");
   check_saelens_version(config);
   check_saelens_settings(config, architecture);
+  check_saelens_shape(config);
   const std::int64_t d = config.integer("d_in", 1);
   const std::int64_t n = config.integer("d_sae", 1);
   const fs::path weights_path = folder / kSaelensWeights;
@@ -187,7 +213,12 @@ Imported read_saelens(const fs::path& folder) {
     fold_decoder_norms(sae);
     sae.thresholds = score_threshold;  // is one of the rescaled pre-activations already
   }
-  return {std::move(sae), "SAELens " + architecture, {folder / kSaelensConfig, weights_path}};
+  Imported imported{std::move(sae), "SAELens " + architecture, {folder / kSaelensConfig, weights_path}, {}};
+  config.remark_on_others(saelens_keys(), imported.remarks);
+  if (config.text("reshape_activations", "none") == "hook_z") {
+    imported.remarks.emplace_back("a row is the outputs of all heads side by side");
+  }
+  return imported;
 }
 
 }  // namespace regulon::core

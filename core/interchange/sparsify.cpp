@@ -4,6 +4,8 @@
 #include <regulon/error.h>
 
 #include <algorithm>
+#include <set>
+#include <string>
 #include <utility>
 
 #include "core/interchange/peer_files.h"
@@ -19,6 +21,14 @@ namespace fs = std::filesystem;
 constexpr char kSparsifyConfig[] = "cfg.json";
 constexpr char kSparsifyWeights[] = "sae.safetensors";
 constexpr double kSparsifyUnitTolerance = 1e-5;
+
+/// Keys of cfg.json that are read here, or that only training asks for.
+const std::set<std::string>& sparsify_keys() {
+  static const std::set<std::string> kKeys = {
+      "activation", "expansion_factor", "normalize_decoder", "num_latents", "k",
+      "multi_topk", "skip_connection",  "transcode",         "d_in"};
+  return kKeys;
+}
 
 void refuse_sparsify(const std::string& what, const std::string& found, const std::string& nearest) {
   throw InputError(
@@ -88,7 +98,9 @@ Imported read_sparsify(const fs::path& folder) {
   sae.ranks = true;
   sae.k = config.integer("k", 1);
   if (sae.k > n) config.refuse("k", fmt::format("at most the {} latents", n), "correct it");
-  return {std::move(sae), "sparsify topk", {folder / kSparsifyConfig, weights_path}};
+  Imported imported{std::move(sae), "sparsify topk", {folder / kSparsifyConfig, weights_path}, {}};
+  config.remark_on_others(sparsify_keys(), imported.remarks);
+  return imported;
 }
 
 }  // namespace regulon::core

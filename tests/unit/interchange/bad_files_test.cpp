@@ -138,6 +138,12 @@ TEST_F(BadFiles, SettingsThatDisagreeWithTheTensors) {
   expect_refused({"'k'", "at most d_sae, 24", "25"});
 }
 
+TEST_F(BadFiles, RowsOfAnotherShape) {
+  take("saelens_standard_inference");
+  change_json("cfg.json", [](json& config) { config["reshape_activations"] = "patches"; });
+  expect_refused({"'reshape_activations'", "hook_z", "patches"});
+}
+
 TEST_F(BadFiles, WrongShapesAndValues) {
   take("saelens_jumprelu_inference");
   change_tensors(kSaelens, [](auto& tensors) { named(tensors, "threshold") = at::ones({1}); });

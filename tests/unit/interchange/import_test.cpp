@@ -61,6 +61,34 @@ TEST_F(Import, KeepsABatchThresholdThatWasSavedForInference) {
   EXPECT_EQ(manifest().at("config").at("encoder").at("activation"), "jumprelu");
 }
 
+TEST_F(Import, SaysWhatItDoesNotUse) {
+  const fs::path folder = scratch_ / "more";
+  fs::copy(saved("saelens_standard_inference"), folder);
+  EXPECT_TRUE(read(folder).remarks.empty());
+  auto config = nlohmann::json::parse(read_file(folder / "cfg.json"));
+  config["l1_coefficient"] = 5;
+  config["reshape_activations"] = "hook_z";
+  write_file(folder / "cfg.json", config.dump());
+  const auto remarks = read(folder).remarks;
+  ASSERT_EQ(remarks.size(), 2U);
+  expect_words(remarks[0], {"cfg.json", "l1_coefficient"});
+  expect_words(remarks[1], {"all heads"});
+}
+
+TEST_F(Import, TakesANormThatAllRowsShareIntoTheScaleOfTheData) {
+  core::PluginHost host = built_plugins();
+  core::Run run(interchange_folder() / "to" / "standard_normalised", host);
+  core::export_run(run, "saelens", scratch_ / "out", {});
+  const core::Imported imported = read(scratch_ / "out");
+  ASSERT_FALSE(imported.sae.notes.empty());
+  expect_words(imported.sae.notes.back(), {"norm", "all dictionary rows"});
+  core::Run back = opened();
+  EXPECT_NEAR(back.normalisation().scale, run.normalisation().scale, 1e-5 * run.normalisation().scale);
+  const at::Tensor norms = back.model().dictionary().detach().norms();
+  EXPECT_LT((norms - 1).abs().max().item<double>(), 1e-5);
+  EXPECT_TRUE(back.config().model.unit_norm);
+}
+
 TEST_F(Import, HonoursStrides) {
   // The library saves W_enc [d, n] as the transpose of rows: read by its shape alone it would be scrambled.
   read(saved("dictionary_learning_JumpReluAutoEncoder"));

@@ -77,19 +77,29 @@ TEST_F(InterchangeCommands, ThereAndBackMeasuresTheSame) {
 TEST_F(InterchangeCommands, AnImportedRunIsTrainedOn) {
   succeed({"export", at("run"), "--to", "saelens", "--out", at("sae")});
   succeed({"import", at("sae"), "--out", at("imported")});
-  const Ended refused =
-      run_program({"train", config("second.toml", "init = \"imported\"").string(), "--out", at("second")});
-  EXPECT_EQ(refused.exit_code, 2) << "its rows carry the normalisation";
-  expect_words(refused.err, {"not of norm one", "unit_norm = false"});
-  succeed({"train", config("second.toml", "init = \"imported\"\nunit_norm = false").string(), "--out",
-           at("second"), "--set", "run.steps=1", "--set", "optimiser.learning_rate=1e-9"});
+  succeed({"train", config("second.toml", "init = \"imported\"").string(), "--out", at("second"), "--set",
+           "run.steps=1", "--set", "optimiser.learning_rate=1e-9"});
   EXPECT_NEAR(measured("second").at("fvu").get<double>(), measured("run").at("fvu").get<double>(), 1e-3);
+}
+
+TEST_F(InterchangeCommands, AResumeIntoAnImportedRunLeavesItAsItWas) {
+  succeed({"export", at("run"), "--to", "saelens", "--out", at("sae")});
+  succeed({"import", at("sae"), "--out", at("imported")});
+  const Ended ended =
+      run_program({"train", config("second.toml", "").string(), "--resume", "--out", at("imported")});
+  EXPECT_EQ(ended.exit_code, 2);
+  expect_words(ended.err, {"holds another run"});
+  EXPECT_FALSE(fs::exists(scratch_ / "imported" / ".lock"));
+  EXPECT_FALSE(fs::exists(scratch_ / "imported" / "checkpoints"));
 }
 
 TEST_F(InterchangeCommands, WhatIsWrongIsToldWithExitCodeTwo) {
   const Ended format = run_program({"export", at("run"), "--to", "saelenz", "--out", at("x")});
   EXPECT_EQ(format.exit_code, 2);
   expect_words(format.err, {"saelenz", "did you mean 'saelens'?"});
+  expect_words(run_program({"export", at("run"), "--to", "SAELens", "--out", at("x")}).err,
+               {"did you mean 'saelens'?"});
+  expect_words(run_program({"export", at("run"), "--to", "saelens", "--out", ""}).err, {"--out", "empty"});
   const Ended folder = run_program({"import", at("data"), "--out", at("x")});
   EXPECT_EQ(folder.exit_code, 2);
   expect_words(folder.err, {"no dictionary of a library known here"});
