@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -51,6 +52,7 @@ struct EvalArguments {
   std::filesystem::path truth;    ///< safetensors with `features`; empty: the source's own
   std::int64_t rows = 0;          ///< 0: the default
   bool json = false;
+  std::optional<double> prune;  ///< leave-one-out pruning of its codes; none: as the run says
   bool gap = false;             ///< compare the encoder's codes with solvers'
   core::GapSettings solving;    ///< for the gap
   std::filesystem::path table;  ///< where to write the gap by row; empty: nowhere
@@ -66,6 +68,7 @@ struct EncodeArguments {
   double lambda = 0;
   std::int64_t k = 0;
   double tolerance = 1e-6;
+  std::optional<double> prune;  ///< leave-one-out pruning of the encoder's codes; none: as the run says
   bool both_signs = false;
   bool warm = false;      ///< the solver begins with the encoder's codes
   std::int64_t rows = 0;  ///< 0: all

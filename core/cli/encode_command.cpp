@@ -69,6 +69,7 @@ class RowEncoder {
 int encode_command(const EncodeArguments& arguments) {
   core::PluginHost host(arguments.plugin_path);
   core::Run run(arguments.run, host);
+  if (arguments.prune) run.model().prune_above(*arguments.prune);
   std::unique_ptr<core::Source> files;
   if (!arguments.data.empty()) files = core::open_files(arguments.data, host);
   core::Source& source = files ? *files : run.source();

@@ -155,6 +155,9 @@ void add_eval(CLI::App& app, Request& request) {
                    "True features: a safetensors file with `features` [n_true, d]");
   verb->add_option("--rows", request.eval.rows, "Rows to look at, at most")->check(CLI::Range(1, 1 << 30));
   verb->add_flag("--json", request.eval.json, "Print one JSON object");
+  verb->add_option("--prune", request.eval.prune,
+                   "Keep a code only if it explains more than this of what the row's others leave")
+      ->check(CLI::NonNegativeNumber);
   add_plugin_path(*verb, request.eval);
   verb->add_flag("--gap", request.eval.gap, "Compare the encoder's codes with those that solvers find");
   verb->add_option("--solver", request.eval.solving.solvers,
@@ -183,6 +186,9 @@ void add_encode(CLI::App& app, Request& request) {
   verb->add_option("--k", encode.k, "Features a row at most, for pursuits");
   verb->add_option("--tolerance", encode.tolerance, "Duality gap of lasso solvers, as a share of |x|^2 / 2")
       ->capture_default_str();
+  verb->add_option("--prune", encode.prune,
+                   "Keep a code only if it explains more than this of what the row's others leave")
+      ->check(CLI::NonNegativeNumber);
   verb->add_flag("--signed", encode.both_signs, "Codes of both signs");
   verb->add_flag("--warm", encode.warm, "Let the solver begin with the encoder's codes");
   verb->add_option("--rows", encode.rows, "Rows at most")->check(CLI::NonNegativeNumber);

@@ -71,6 +71,10 @@ void ModelSection::declare(Declaration<ModelSection>& d) {
   d.param("init_part", &ModelSection::init_part)
       .choices({"both", "decoder", "encoder"})
       .doc("what of `init` to take: the decoder with its bias, the encoder with its thresholds, or both");
+  d.param("prune_above", &ModelSection::prune_above)
+      .doc(
+          "at inference, keep a code only if it explains more than this of what the row's others leave, "
+          "(x - xhat) . d + a |d|^2 (leave-one-out); below zero: keep all");
 }
 
 void OptimiserSection::declare(Declaration<OptimiserSection>& d) {

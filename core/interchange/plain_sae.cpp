@@ -151,6 +151,11 @@ void fold_normalisation(const Normalisation& normalisation, PlainSae& sae) {
 
 PlainSae plain_sae(Run& run) {
   const at::NoGradGuard no_grad;
+  if (run.config().model.prune_above >= 0) {
+    refuse(run, "its codes are pruned after encoding ([model] prune_above)", "codes as an encoder makes them",
+           fmt::format("{}", run.config().model.prune_above),
+           "nearest: a run that starts from this one ([model] init) without prune_above");
+  }
   const NamedTensors weights = run.model().weights();
   PlainSae sae;
   sae.decoder_weight = weight_named(run, weights, "decoder.weight");

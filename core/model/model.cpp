@@ -8,6 +8,7 @@
 #include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
 #include <regulon/error.h>
+#include <regulon/ops.h>
 
 #include <utility>
 
@@ -128,7 +129,9 @@ Codes Model::encode(const at::Tensor& batch, const Dictionary& dictionary, const
     last_selection_ = selection;
     if (selection.thresholds.defined()) last_selection_.thresholds = selection.thresholds.detach();
   }
-  return encode_with(selection, batch, dictionary, request);
+  const Codes codes = encode_with(selection, batch, dictionary, request);
+  if (request.training || section_.prune_above < 0) return codes;
+  return ops::prune(codes, batch, dictionary, section_.prune_above);
 }
 
 Codes Model::encode_with(const Selection& selection, const at::Tensor& batch, const Dictionary& dictionary,

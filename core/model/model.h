@@ -53,6 +53,8 @@ class Model {
   Selection selection(const Dictionary& dictionary, const EncodeRequest& request);
   /// Codes of `batch` [B, d] as the configured activation selects them.
   Codes encode(const at::Tensor& batch, const Dictionary& dictionary, const EncodeRequest& request);
+  /// Outside training, keeps only codes of which `ops::leave_one_out` is above this; below zero: all.
+  void prune_above(double above) { section_.prune_above = above; }
   /// Codes of `batch` under a selection of the caller's.
   Codes encode_with(const Selection& selection, const at::Tensor& batch, const Dictionary& dictionary,
                     const EncodeRequest& request);

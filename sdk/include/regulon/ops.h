@@ -69,6 +69,13 @@ at::Tensor weighted_sum(const Codes& codes, const at::Tensor& weights);
 /// grows. Gradients to the values and to the dictionary. Throws RunError on another word.
 at::Tensor code_sizes(const StepView& step, const std::string& decoder_norms);
 
+/// [entries]: how far each listed entry's atom points along what all other entries leave of the row x [B, d],
+/// (x - xhat) . d_i + a_i |d_i|^2; over |d_i|^2 it is the value that fits best beside them. No gradient.
+at::Tensor leave_one_out(const Codes& codes, const at::Tensor& rows, const Dictionary& dictionary);
+/// Only the entries whose `leave_one_out` is above `above`, with gradient to their values; channels are
+/// dropped. One pass: what the entries that go leave to the others is not counted anew.
+Codes prune(const Codes& codes, const at::Tensor& rows, const Dictionary& dictionary, double above);
+
 /// Active entries (value > 0) per feature: [n] int64, no gradient.
 at::Tensor feature_counts(const Codes& codes);
 /// Sum of values per feature: [n], no gradient.

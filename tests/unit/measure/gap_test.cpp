@@ -43,7 +43,7 @@ TEST(Gap, FiguresAreWhatTheySay) {
   settings.lambda = 0.1;
   settings.solvers = {"cd", "omp"};
   const GapReport report = toy.measure(settings);
-  ASSERT_EQ(report.methods.size(), 3U);
+  ASSERT_EQ(report.methods.size(), 4U);
   const at::Tensor codes = toy.encode(toy.rows).to_dense();
   const at::Tensor objective = toy.objective(codes, 0.1);
   const GapMethod& encoder = report.methods[0];
@@ -79,6 +79,20 @@ TEST(Gap, FiguresAreWhatTheySay) {
   EXPECT_EQ(report.worst.size(), 8U);
 }
 
+TEST(Gap, ShowsWhatPruningTheEncodersCodesComesTo) {
+  const GapToy toy;
+  GapSettings settings;
+  settings.lambda = 0.1;
+  const GapMethod pruned = toy.measure(settings).methods.back();
+  EXPECT_EQ(pruned.name, "pruned");
+  const at::Tensor codes = toy.encode(toy.rows).to_dense();
+  const at::Tensor residual = toy.rows - toy.bias - at::matmul(codes, toy.atoms);
+  const at::Tensor kept = at::where(at::matmul(residual, toy.atoms.t()) + codes > 0, codes, 0);  // unit atoms
+  ASSERT_LT((kept > 0).sum().item<std::int64_t>(), (codes > 0).sum().item<std::int64_t>());
+  EXPECT_TRUE(at::allclose(find_tensor(pruned.rows, "l0"), (kept > 0).sum(1).to(at::kDouble)));
+  EXPECT_TRUE(at::allclose(find_tensor(pruned.rows, "objective"), toy.objective(kept, 0.1), 1e-5));
+}
+
 TEST(Gap, MatchesTheEncodersL0) {
   const GapToy toy;
   const GapReport report = toy.measure({});
@@ -87,7 +101,7 @@ TEST(Gap, MatchesTheEncodersL0) {
   EXPECT_EQ(report.methods[1].lambda, report.lambda);
   for (const char* name : {"cd.objective", "omp.common", "gradient_pursuit.gap", "encoder.l0"})
     EXPECT_EQ(find_tensor(row_table(report), name).size(0), 90) << name;
-  EXPECT_EQ(to_json(report).at("methods").size(), 4U);
+  EXPECT_EQ(to_json(report).at("methods").size(), 5U);
 }
 
 TEST(Gap, RefusesWhatMakesNoSense) {

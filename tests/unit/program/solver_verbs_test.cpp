@@ -94,12 +94,28 @@ TEST_F(SolverVerbs, EncodeRefusesWhatMakesNoSense) {
   refused({"--solver", "omp", "--k", "17"}, "0 to 16");
 }
 
+TEST_F(SolverVerbs, PruningLeavesFewerCodes) {
+  const auto l0 = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> arguments{"--json"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const Ended ended = verb("eval", arguments);
+    EXPECT_EQ(ended.exit_code, 0) << ended.err;
+    return nlohmann::json::parse(ended.out).at("l0").get<double>();
+  };
+  EXPECT_LT(l0({"--prune", "0.5"}), l0({"--prune", "0"}));
+  EXPECT_LE(l0({"--prune", "0"}), l0({}));
+  EXPECT_EQ(l0({"--prune", "1e9"}), 0);
+  ASSERT_EQ(verb("encode", {"--out", out_.string(), "--rows", "50", "--prune", "1e9"}).exit_code, 0);
+  EXPECT_EQ(core::read_codes(out_).entries(), 0);
+  EXPECT_EQ(verb("eval", {"--prune", "-1"}).exit_code, 2);
+}
+
 TEST_F(SolverVerbs, EvalReportsTheGap) {
   const Ended ended = verb("eval", {"--gap", "--rows", "300", "--json", "--table", out_.string()});
   ASSERT_EQ(ended.exit_code, 0) << ended.err;
   const auto report = nlohmann::json::parse(ended.out);
   const auto& methods = report.at("methods");
-  ASSERT_EQ(methods.size(), 4U);
+  ASSERT_EQ(methods.size(), 5U);
   const double encoder = methods[0].at("objective").at("mean").get<double>();
   const double lasso = methods[1].at("objective").at("mean").get<double>();
   EXPECT_LT(lasso, encoder);

@@ -50,6 +50,42 @@ TEST(DecodeTest, GradientsAgreeWithDifferences) {
   }
 }
 
+TEST(PruneTest, LeaveOneOutIsTheCorrelationWithWhatTheOthersLeave) {
+  at::manual_seed(45);
+  const Codes codes = random_codes(8, 30, 0.2, at::kDouble);
+  const Dictionary dictionary(at::randn({30, 6}, at::kDouble), at::randn({6}, at::kDouble));
+  const at::Tensor rows = at::randn({8, 6}, at::kDouble);
+  const at::Tensor scores = ops::leave_one_out(codes, rows, dictionary);
+  for (std::int64_t entry = 0; entry < codes.entries(); ++entry) {
+    const auto row = codes.entry_rows()[entry].item<std::int64_t>();
+    const auto feature = codes.feature_ids()[entry].item<std::int64_t>();
+    at::Tensor without = codes.to_dense().select(0, row).clone();
+    without[feature] = 0;
+    const at::Tensor left = rows[row] - dictionary.bias() - at::mv(dictionary.weight().t(), without);
+    EXPECT_NEAR(scores[entry].item<double>(), left.dot(dictionary.weight()[feature]).item<double>(), 1e-12);
+  }
+}
+
+TEST(PruneTest, KeepsTheEntriesAboveWithTheirGradient) {
+  at::manual_seed(46);
+  const Codes pattern = random_codes(40, 30, 0.2, at::kFloat);
+  const at::Tensor values = pattern.values().clone().set_requires_grad(true);
+  const Codes codes = pattern.with_values(values);
+  const Dictionary dictionary(at::randn({30, 6}), at::Tensor());
+  const at::Tensor rows = at::randn({40, 6});
+  const at::Tensor kept = ops::leave_one_out(codes, rows, dictionary) > 0.5;
+  const Codes pruned = ops::prune(codes, rows, dictionary, 0.5);
+  ASSERT_GT(pruned.entries(), 0);
+  ASSERT_LT(pruned.entries(), codes.entries());
+  const at::Tensor expected = pattern.with_values(at::where(kept, pattern.values(), 0)).to_dense();
+  EXPECT_TRUE(pruned.detach().to_dense().equal(expected));
+  pruned.values().sum().backward();
+  EXPECT_TRUE(values.grad().equal(kept.to(at::kFloat)));
+  EXPECT_EQ(ops::prune(codes, rows, dictionary, 1e9).entries(), 0);
+  EXPECT_EQ(ops::prune(codes, rows, dictionary, -1e9).entries(), codes.entries());
+  EXPECT_THROW(ops::prune(codes, at::randn({40, 5}), dictionary, 0), RunError);
+}
+
 TEST(DecodeTest, FrequentFeaturesKeepTheirOrderAndThreadsDoNotShow) {
   at::manual_seed(43);
   at::Tensor places = at::rand({3000, 400}) < 0.01;
