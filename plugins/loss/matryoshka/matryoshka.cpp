@@ -57,16 +57,10 @@ class Matryoshka final : public regulon::LossTerm {
 
   at::Tensor value(const regulon::StepView& step) override {
     const std::vector<std::int64_t> sizes = block_sizes(step);
-    const std::vector<regulon::Codes> blocks = regulon::ops::split_features(step.codes(), sizes);
-    const std::vector<at::Tensor> rows = step.dictionary().weight().split_with_sizes(sizes);
-    at::Tensor left = step.batch() - step.dictionary().bias();
-    at::Tensor total;
-    for (std::size_t i = 0; i < sizes.size(); ++i) {
-      left = left - regulon::ops::decode(blocks[i], rows[i], at::Tensor());
-      const at::Tensor error = left.square().sum(1).mean();
-      total = total.defined() ? total + error : error;
-    }
-    return reduction_ == "mean" ? total / static_cast<double>(sizes.size()) : total;
+    const at::Tensor errors =
+        regulon::ops::nested_errors(step.codes(), step.dictionary(), step.batch(), sizes);
+    const auto rows = static_cast<double>(step.batch().size(0));
+    return errors / (reduction_ == "mean" ? rows * static_cast<double>(sizes.size()) : rows);
   }
 
  private:

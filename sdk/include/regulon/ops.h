@@ -59,6 +59,14 @@ at::Tensor decode(const Codes& codes, const Dictionary& dictionary);
 /// Channels are dropped.
 std::vector<Codes> split_features(const Codes& codes, const std::vector<std::int64_t>& sizes);
 
+/// What nested dictionaries miss: sum over j and over rows of |x - xhat_j|^2, where xhat_j is decoded from
+/// the features of the first j blocks alone, plus the dictionary's bias. `sizes`: features of each block,
+/// adding up to n; `batch` x [B, d]. A scalar with gradient to the values and the dictionary, none to the
+/// batch. For about one decode: each prefix goes on from the one before while the row is in cache; the
+/// gradient keeps one [B, d] a block.
+at::Tensor nested_errors(const Codes& codes, const Dictionary& dictionary, const at::Tensor& batch,
+                         const std::vector<std::int64_t>& sizes);
+
 /// Sum over listed entries of weights[feature] * value: a scalar with gradient to the values and to `weights`
 /// [n] (undefined: all one).
 at::Tensor weighted_sum(const Codes& codes, const at::Tensor& weights);

@@ -15,15 +15,6 @@
 namespace regulon::ops {
 namespace {
 
-void check_sizes(const std::vector<std::int64_t>& sizes, std::int64_t features) {
-  const std::int64_t sum = std::accumulate(sizes.begin(), sizes.end(), std::int64_t{0});
-  const bool positive = std::all_of(sizes.begin(), sizes.end(), [](std::int64_t size) { return size > 0; });
-  if (positive && sum == features) return;
-  detail::fail("split_features", "cannot use the sizes",
-               fmt::format("sizes of at least 1 that add up to {} features", features),
-               positive ? fmt::format("a sum of {}", sum) : "one below 1");
-}
-
 /// The entries of features [first, first + size).
 Codes block_of(const Codes& codes, std::int64_t first, std::int64_t size) {
   const at::Tensor& ids = codes.feature_ids();
@@ -37,8 +28,21 @@ Codes block_of(const Codes& codes, std::int64_t first, std::int64_t size) {
 
 }  // namespace
 
+namespace detail {
+
+void check_block_sizes(const std::string& where, const std::vector<std::int64_t>& sizes,
+                       std::int64_t features) {
+  const std::int64_t sum = std::accumulate(sizes.begin(), sizes.end(), std::int64_t{0});
+  const bool positive = std::all_of(sizes.begin(), sizes.end(), [](std::int64_t size) { return size > 0; });
+  if (positive && sum == features) return;
+  fail(where, "cannot use the sizes", fmt::format("sizes of at least 1 that add up to {} features", features),
+       positive ? fmt::format("a sum of {}", sum) : "one below 1");
+}
+
+}  // namespace detail
+
 std::vector<Codes> split_features(const Codes& codes, const std::vector<std::int64_t>& sizes) {
-  check_sizes(sizes, codes.features());
+  detail::check_block_sizes("split_features", sizes, codes.features());
   std::vector<Codes> blocks;
   blocks.reserve(sizes.size());
   std::int64_t first = 0;

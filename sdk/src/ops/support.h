@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "grain.h"
 
@@ -28,6 +29,10 @@ void check_floating(const std::string& where, const std::string& name, const at:
 /// Throws unless `tensor` has exactly this shape, and the dtype and device of `like`.
 void check_like(const std::string& where, const std::string& name, const at::Tensor& tensor,
                 at::IntArrayRef shape, const at::Tensor& like);
+
+/// Throws unless `sizes` are of at least 1 and add up to `features`.
+void check_block_sizes(const std::string& where, const std::vector<std::int64_t>& sizes,
+                       std::int64_t features);
 
 /// Calls work(float()) or work(double()), by the dtype of a tensor that check_floating let through.
 template <typename Work>

@@ -71,7 +71,7 @@ TEST(PruneTest, KeepsTheEntriesAboveWithTheirGradient) {
   const Codes pattern = random_codes(40, 30, 0.2, at::kFloat);
   const at::Tensor values = pattern.values().clone().set_requires_grad(true);
   const Codes codes = pattern.with_values(values);
-  const Dictionary dictionary(at::randn({30, 6}), at::Tensor());
+  const Dictionary dictionary(at::randn({30, 6}), at::randn({6}));
   const at::Tensor rows = at::randn({40, 6});
   const at::Tensor kept = ops::leave_one_out(codes, rows, dictionary) > 0.5;
   const Codes pruned = ops::prune(codes, rows, dictionary, 0.5);

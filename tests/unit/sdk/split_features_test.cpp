@@ -76,5 +76,67 @@ TEST(CodeSizes, Gradients) {
   tests::expect_gradient(value, toy.weight, "dictionary weight");
 }
 
+/// Sum over the prefixes of |x - xhat|^2, by dense products.
+at::Tensor by_products(const at::Tensor& dense, const ToyStep& toy, const at::Tensor& weight,
+                       const at::Tensor& bias, const std::vector<std::int64_t>& sizes) {
+  at::Tensor sum = at::zeros({}, at::kDouble);
+  std::int64_t width = 0;
+  for (const std::int64_t size : sizes) {
+    width += size;
+    const at::Tensor rebuilt = at::matmul(dense.narrow(1, 0, width), weight.narrow(0, 0, width)) + bias;
+    sum = sum + (toy.batch - rebuilt).square().sum();
+  }
+  return sum;
+}
+
+TEST(NestedErrors, AreThoseOfEachPrefixWithTheirGradients) {
+  const ToyStep toy;
+  const Codes pattern = codes_of(toy);
+  for (const std::vector<std::int64_t>& sizes : {std::vector<std::int64_t>{7}, {1, 4, 2}, {3, 1, 1, 1, 1}}) {
+    std::vector<std::vector<at::Tensor>> leaves;
+    std::vector<at::Tensor> totals;
+    for (int form = 0; form < 3; ++form) {  // listed, as a matrix, by products
+      const at::Tensor dense = toy.dense().detach().clone().set_requires_grad(true);
+      const at::Tensor values = toy.values.detach().clone().set_requires_grad(true);
+      const at::Tensor weight = toy.weight.detach().clone().set_requires_grad(true);
+      const at::Tensor bias = toy.bias.detach().clone().set_requires_grad(true);
+      const Codes codes = form == 0 ? pattern.with_values(values) : Codes::dense(dense);
+      const at::Tensor total = form == 2
+                                   ? by_products(dense, toy, weight, bias, sizes)
+                                   : ops::nested_errors(codes, Dictionary(weight, bias), toy.batch, sizes);
+      (total * 0.7).backward();
+      const at::Tensor by_entry =
+          form == 0
+              ? values.grad()
+              : dense.grad().index({pattern.entry_rows().to(at::kLong), pattern.feature_ids().to(at::kLong)});
+      leaves.push_back({by_entry, weight.grad(), bias.grad()});
+      totals.push_back(total.detach());
+    }
+    for (int form = 0; form < 2; ++form) {
+      EXPECT_TRUE(at::allclose(totals[form], totals[2], 1e-12));
+      for (std::size_t i = 0; i < 3; ++i)
+        EXPECT_TRUE(at::allclose(leaves[form][i], leaves[2][i], 1e-10, 1e-12)) << form << " " << i;
+    }
+  }
+}
+
+TEST(NestedErrors, NeedsNoGradientAndRefusesWhatDoesNotFit) {
+  const ToyStep toy;
+  const Dictionary dictionary = Dictionary(toy.weight, toy.bias).detach();
+  const at::Tensor expected = by_products(toy.dense(), toy, toy.weight, toy.bias, {2, 5}).detach();
+  const Codes codes = codes_of(toy).detach();
+  EXPECT_TRUE(at::allclose(ops::nested_errors(codes, dictionary, toy.batch, {2, 5}), expected, 1e-12));
+  tests::expect_error<RunError>(
+      [&] {
+        ops::nested_errors(codes, dictionary, toy.batch, {2, 4});
+      },
+      {"nested_errors", "add up to 7", "a sum of 6"});
+  tests::expect_error<RunError>(
+      [&] {
+        ops::nested_errors(codes, dictionary, toy.batch.narrow(1, 0, 1), {2, 5});
+      },
+      {"nested_errors", "batch"});
+}
+
 }  // namespace
 }  // namespace regulon
