@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "core/cli/commands.h"
+#include "core/plugin/call.h"
 
 namespace {
 
@@ -290,11 +291,9 @@ int run_verb(const Request& request) {
     fmt::print(stderr, "{}: {}. Check that the path exists and that you may use it.\n",
                error.path1().string(), error.code().message());
     return kBadInput;
-  } catch (const std::bad_alloc&) {
-    return out_of_memory();
   } catch (const std::exception& error) {
+    if (regulon::core::is_out_of_memory()) return out_of_memory();
     const std::string text = error.what();
-    if (text.find("not enough memory") != std::string::npos) return out_of_memory();
     fmt::print(stderr,
                "Internal error: {}\nThis is a defect of Regulon: please report it with the command.\n",
                text.substr(0, text.find('\n')));

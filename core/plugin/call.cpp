@@ -32,7 +32,25 @@ std::string exception_text() {
   }
 }
 
+bool is_out_of_memory() {
+  try {
+    throw;
+  } catch (const std::bad_alloc&) {
+    return true;
+  } catch (const std::exception& error) {
+    // LibTorch has no type of its own for it on the CPU.
+    const std::string text = error.what();
+    return text.find("DefaultCPUAllocator") != std::string::npos && text.find("memory") != std::string::npos;
+  } catch (...) {
+    return false;
+  }
+}
+
 Problem thrown_problem(const PluginName& plugin, const std::string& call) {
+  if (is_out_of_memory()) {
+    return {place(plugin, call), "memory ran out", "less than this machine has", exception_text(),
+            "Lower its widths, [model] features or [data] batch"};
+  }
   return {place(plugin, call), "it threw", "the call to return", exception_text(),
           "Mend the plugin or what it was given, or take it out of the config"};
 }

@@ -22,6 +22,9 @@ std::string place(const PluginName& plugin, const std::string& call);
 /// The exception being handled, by type and text: "std::runtime_error: no luck". Only within a handler.
 std::string exception_text();
 
+/// Whether the exception being handled says that memory ran out. Only within a handler.
+bool is_out_of_memory();
+
 /// What to report when `call` threw. Only within a handler.
 Problem thrown_problem(const PluginName& plugin, const std::string& call);
 

@@ -311,5 +311,13 @@ TEST_F(CommandLine, NotANumberInTheDataNamesFileAndRow) {
   expect_words(ended.err, {"rows.safetensors", "150", "3"});
 }
 
+TEST_F(CommandLine, AnEncoderWiderThanMemoryIsTold) {
+  const Ended ended = train(scratch_ / "run", {"--set", "encoder.plugin=two_layer", "--set",
+                                               "encoder.hidden=[16777216, 16777216]"});  // a petabyte
+  EXPECT_EQ(ended.exit_code, 1);
+  expect_words(ended.err, {"encoder", "in prepare", "memory ran out", "Lower its widths"});
+  EXPECT_FALSE(fs::exists(scratch_ / "run"));
+}
+
 }  // namespace
 }  // namespace regulon::tests
