@@ -35,6 +35,8 @@ nlohmann::json to_json(const Evaluation& evaluation) {
   return {{"rows", evaluation.rows},
           {"fvu", evaluation.fvu},
           {"explained_variance", evaluation.explained_variance},
+          {"explained_variance_legacy", evaluation.explained_variance_legacy},
+          {"variance", evaluation.variance},
           {"mse", evaluation.mse},
           {"l0", evaluation.l0},
           {"l1", evaluation.l1},
@@ -51,8 +53,10 @@ double mean_l0(const Codes& codes) {
   return active / static_cast<double>(std::max<std::int64_t>(codes.rows(), 1));
 }
 
-Evaluator::Evaluator(std::int64_t features, std::int64_t width)
-    : counts_(at::zeros({features}, at::kLong)), row_sum_(at::zeros({width}, at::kDouble)) {}
+Evaluator::Evaluator(std::int64_t features, std::int64_t width, Normalisation normalisation)
+    : normalisation_(std::move(normalisation)),
+      counts_(at::zeros({features}, at::kLong)),
+      row_sum_(at::zeros({width}, at::kDouble)) {}
 
 void Evaluator::add(const at::Tensor& rows, const Codes& codes, const at::Tensor& reconstruction) {
   const at::NoGradGuard no_grad;
@@ -76,6 +80,21 @@ void Evaluator::add(const at::Tensor& rows, const Codes& codes, const at::Tensor
   norm_ratio_ += total((rebuilt_squared / squared).nan_to_num(0, 0, 0).sqrt());
 }
 
+/// Of rows as stored, x / scale + mean.
+double Evaluator::legacy_variance() const {
+  const double scale = normalisation_.scale;
+  const auto rows = static_cast<double>(std::max<std::int64_t>(rows_, 1));
+  at::Tensor mean_row = row_sum_ / (rows * scale);
+  double mean_square = squared_ / (rows * scale * scale);
+  if (normalisation_.mean.defined()) {
+    const at::Tensor taken_off = normalisation_.mean.to(at::kDouble);
+    mean_square += total(taken_off * (2 * mean_row + taken_off));
+    mean_row = mean_row + taken_off;
+  }
+  const double mean_entry = mean_row.mean().item<double>();
+  return mean_square - mean_entry * mean_entry;
+}
+
 Evaluation Evaluator::result() const {
   Evaluation result;
   result.rows = rows_;
@@ -83,6 +102,10 @@ Evaluation Evaluator::result() const {
   const double spread = squared_ - total(row_sum_.square()) / rows;
   result.fvu = spread > 0 ? error_ / spread : 0;
   result.explained_variance = spread > 0 ? 1 - result.fvu : 0;
+  const double scale = normalisation_.scale;
+  result.variance = std::max(0.0, spread) / (rows * scale * scale);
+  const double legacy = legacy_variance();
+  result.explained_variance_legacy = legacy > 0 ? 1 - error_ / (rows * scale * scale) / legacy : 0;
   result.mse = error_ / rows;
   result.l0 = total(counts_) / rows;
   result.l1 = value_sum_ / rows;

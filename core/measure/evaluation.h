@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 
+#include "core/data/normalisation.h"
+
 namespace regulon::core {
 
 /// Figures over a set of rows.
@@ -14,13 +16,17 @@ struct Evaluation {
   std::int64_t rows = 0;
   double fvu = 0;                 ///< sum |x - xhat|^2 / sum |x - mean x|^2, mean over these rows
   double explained_variance = 0;  ///< 1 - fvu
-  double mse = 0;                 ///< mean over rows of |x - xhat|^2, in normalised units
-  double l0 = 0;                  ///< active features a row
-  double l1 = 0;                  ///< sum of values a row
-  double unused_share = 0;        ///< share of features active in none of these rows
-  double cosine = 0;              ///< mean over rows of cos(x, xhat)
-  double norm_ratio = 0;          ///< mean over rows of |xhat| / |x|
-  double relative_bias = 0;       ///< E|xhat|^2 / E<x, xhat>: below one is shrinkage
+  /// What peers print that take the total variance for E|x|^2 less the square of one scalar, the mean of all
+  /// entries, of rows as stored: above the right one unless the mean row is zero, or the same in all places.
+  double explained_variance_legacy = 0;
+  double variance = 0;       ///< mean over rows of |x - mean x|^2, of rows as stored
+  double mse = 0;            ///< mean over rows of |x - xhat|^2, in normalised units
+  double l0 = 0;             ///< active features a row
+  double l1 = 0;             ///< sum of values a row
+  double unused_share = 0;   ///< share of features active in none of these rows
+  double cosine = 0;         ///< mean over rows of cos(x, xhat)
+  double norm_ratio = 0;     ///< mean over rows of |xhat| / |x|
+  double relative_bias = 0;  ///< E|xhat|^2 / E<x, xhat>: below one is shrinkage
   /// sum over features of p ln(1/p), p the frequency: what a row's active features cost to name, in nats
   double code_length = 0;
   at::Tensor frequency;  ///< [n] double: share of these rows in which each feature is active
@@ -36,13 +42,17 @@ double mean_l0(const Codes& codes);
 /// Collects an evaluation batch by batch: memory does not grow with the rows.
 class Evaluator {
  public:
-  Evaluator(std::int64_t features, std::int64_t width);
+  /// `normalisation`: what made the rows that come from those that are stored.
+  Evaluator(std::int64_t features, std::int64_t width, Normalisation normalisation = {});
   /// Counts in rows [B, d], their codes and their reconstruction [B, d].
   void add(const at::Tensor& rows, const Codes& codes, const at::Tensor& reconstruction);
   /// The figures so far. With no rows, all are zero.
   Evaluation result() const;
 
  private:
+  double legacy_variance() const;
+
+  Normalisation normalisation_;
   std::int64_t rows_ = 0;
   at::Tensor counts_;     ///< [n] int64
   at::Tensor row_sum_;    ///< [d] double

@@ -1,0 +1,57 @@
+#include "core/measure/nearest.h"
+
+#include <ATen/ops/arange.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/linalg_vector_norm.h>
+#include <ATen/ops/mm.h>
+#include <c10/core/GradMode.h>
+
+#include <algorithm>
+#include <tuple>
+#include <vector>
+
+namespace regulon::core {
+namespace {
+
+constexpr std::int64_t kBlockEntries = std::int64_t{1} << 23;  ///< cosines at a time: 32 MB
+constexpr double kNoNeighbour = -8;                            ///< below every cosine and offset
+
+}  // namespace
+
+at::Tensor unit_directions(const at::Tensor& rows) {
+  const at::NoGradGuard no_grad;
+  const at::Tensor precise = rows.detach().to(at::kDouble);
+  const at::Tensor norms = at::linalg_vector_norm(precise, 2, at::IntArrayRef({1}), true);
+  return (precise / norms.clamp_min(1e-30)).to(at::kFloat).contiguous();
+}
+
+void for_cosine_blocks(const at::Tensor& queries, const at::Tensor& keys,
+                       const std::function<void(std::int64_t, at::Tensor&)>& use) {
+  const at::NoGradGuard no_grad;
+  const std::int64_t block =
+      std::clamp<std::int64_t>(kBlockEntries / std::max<std::int64_t>(1, keys.size(0)), 1, 4096);
+  const at::Tensor transposed = keys.t();
+  for (std::int64_t first = 0; first < queries.size(0); first += block) {
+    const std::int64_t count = std::min(block, queries.size(0) - first);
+    at::Tensor cosines = at::mm(queries.narrow(0, first, count), transposed);
+    use(first, cosines);
+  }
+}
+
+NearestDirections nearest_directions(const at::Tensor& queries, const at::Tensor& keys, std::int64_t k,
+                                     bool same, const at::Tensor& offsets) {
+  const std::int64_t found = std::max<std::int64_t>(0, std::min(k, keys.size(0) - (same ? 1 : 0)));
+  std::vector<at::Tensor> cosines = {at::empty({0, found}, at::kFloat)};
+  std::vector<at::Tensor> ids = {at::empty({0, found}, at::kLong)};
+  for_cosine_blocks(queries, keys, [&](std::int64_t first, at::Tensor& block) {
+    if (offsets.defined()) block += offsets;
+    if (same) block.diagonal(first).fill_(kNoNeighbour);
+    auto [values, indices] = found == 1 ? block.max(1, true) : block.topk(found, 1);
+    cosines.push_back(std::move(values));
+    ids.push_back(std::move(indices));
+  });
+  return {at::cat(cosines), at::cat(ids)};
+}
+
+}  // namespace regulon::core
