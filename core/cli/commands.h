@@ -60,6 +60,18 @@ struct EvalArguments {
 };
 int eval_command(const EvalArguments& arguments);
 
+struct CompareArguments {
+  std::filesystem::path a;
+  std::filesystem::path b;
+  std::vector<std::string> data;  ///< files or globs; empty: held-out rows of A's data, or of B's
+  std::int64_t rows = 0;          ///< 0: the default
+  std::uint64_t seed = 0;         ///< of the random directions
+  bool json = false;
+  std::filesystem::path out;  ///< safetensors with the tables of features and rows; empty: none
+  std::vector<std::filesystem::path> plugin_path;
+};
+int compare_command(const CompareArguments& arguments);
+
 struct EncodeArguments {
   std::filesystem::path run;
   std::vector<std::string> data;  ///< files or globs; empty: the run's own held-out rows

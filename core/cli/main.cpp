@@ -21,6 +21,7 @@ constexpr int kRunFailed = 1;
 constexpr int kBadInput = 2;
 
 using regulon::cli::BenchStepArguments;
+using regulon::cli::CompareArguments;
 using regulon::cli::DataArguments;
 using regulon::cli::EncodeArguments;
 using regulon::cli::EvalArguments;
@@ -39,6 +40,7 @@ struct Request {
   BenchStepArguments bench_step;
   DataArguments data;
   EvalArguments eval;
+  CompareArguments compare;
   EncodeArguments encode;
   RefitArguments refit;
   ExportArguments to_peer;
@@ -172,6 +174,25 @@ void add_eval(CLI::App& app, Request& request) {
       ->check(CLI::NonNegativeNumber);
   verb->add_option("--table", request.eval.table, "Write the gap of every row to this safetensors file");
   verb->callback([&] { request.run = [&] { return regulon::cli::eval_command(request.eval); }; });
+}
+
+void add_compare(CLI::App& app, Request& request) {
+  auto* verb =
+      app.add_subcommand("compare", "Tell how alike two runs are: their features, and what they miss");
+  auto& compare = request.compare;
+  verb->add_option("A", compare.a, "Folder of a run")->required();
+  verb->add_option("B", compare.b, "Folder of another, on activations of the same width")->required();
+  verb->add_option("--data", compare.data,
+                   "Files or globs to measure on, in place of the held-out rows of A's data")
+      ->take_all();
+  verb->add_option("--rows", compare.rows, "Rows to look at, at most")->check(CLI::Range(1, 1 << 30));
+  verb->add_option("--seed", compare.seed, "Of the random directions to compare with")->capture_default_str();
+  verb->add_flag("--json", compare.json, "Print one JSON object");
+  verb->add_option(
+      "--out", compare.out,
+      "Write nearest and matched features, and the losses of every row, to this safetensors file");
+  add_plugin_path(*verb, compare);
+  verb->callback([&] { request.run = [&] { return regulon::cli::compare_command(request.compare); }; });
 }
 
 void add_encode(CLI::App& app, Request& request) {
@@ -315,6 +336,7 @@ int main(int argc, char** argv) {
   add_data(app, request);
   add_bench(app, request);
   add_eval(app, request);
+  add_compare(app, request);
   add_encode(app, request);
   add_refit(app, request);
   add_export(app, request);

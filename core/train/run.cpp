@@ -63,7 +63,7 @@ RunEvaluation evaluate_model(Model& model, const Normalisation& normalisation, c
   const Dictionary dictionary = model.dictionary().detach();
   EncodeRequest request;
   request.costs = costs;
-  Evaluator evaluator(model.features(), model.width());
+  Evaluator evaluator(model.features(), model.width(), normalisation);
   const std::int64_t wanted = std::min(rows, source.held_out_rows());
   for (std::int64_t first = 0; first < wanted; first += kEvaluationBatch) {
     const at::Tensor batch =
@@ -312,7 +312,7 @@ Selection Run::selection(bool training) {
 }
 
 Source& Run::source() {
-  if (!source_ && config_.losses.empty()) {
+  if (!source_ && !has_data()) {
     throw InputError({folder_.string(), "was imported and has no data of its own", "rows to measure on",
                       "none", "name files: `regulon eval RUN --data GLOB`"});
   }

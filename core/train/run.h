@@ -74,6 +74,8 @@ class Run {
   void require_width(std::int64_t width) const;
   /// What the run's activation chooses by, after its last step: at inference, or as it did in training.
   Selection selection(bool training);
+  /// Whether the run has data of its own; an imported one has none.
+  bool has_data() const { return !config_.losses.empty(); }
   /// The run's own data source, opened. Throws InputError for an imported run, which has none.
   Source& source();
   /// Evaluates on the held-out rows of `source`, at most `rows` of them; true features from the source, or

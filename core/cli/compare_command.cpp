@@ -1,0 +1,65 @@
+#include <fmt/format.h>
+#include <regulon/error.h>
+
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "core/cli/commands.h"
+#include "core/cli/compare_table.h"
+#include "core/io/row_columns.h"
+#include "core/plugin/host.h"
+#include "core/train/compare.h"
+
+namespace regulon::cli {
+namespace {
+
+/// Where rows come from: the files asked for, or else A's own data, or else B's; null where there are none.
+core::Source* rows_of(core::Run& a, core::Run& b, core::Source* files) {
+  if (files != nullptr) return files;
+  if (a.has_data()) return &a.source();
+  return b.has_data() ? &b.source() : nullptr;
+}
+
+/// Warns of runs that were not trained on the same data.
+void tell_other_data(core::Run& a, core::Run& b) {
+  if (!a.has_data() || !b.has_data() || a.source().width() != b.source().width()) return;
+  if (a.source().fingerprint() == b.source().fingerprint()) return;
+  fmt::print(stderr, "A and B were trained on different data: rows are A's unless --data names others.\n");
+}
+
+}  // namespace
+
+int compare_command(const CompareArguments& arguments) {
+  core::PluginHost host(arguments.plugin_path);
+  core::Run a(arguments.a, host);
+  core::Run b(arguments.b, host);
+  std::unique_ptr<core::Source> files;
+  if (!arguments.data.empty()) files = core::open_files(arguments.data, host);
+  core::Source* const source = rows_of(a, b, files.get());
+  if (!files) tell_other_data(a, b);
+  std::optional<core::RowColumnsWriter> writer;
+  core::LossListener listener;
+  if (!arguments.out.empty()) {
+    writer.emplace(arguments.out, std::vector<std::string>{"a.loss", "b.loss"});
+    listener = [&](const at::Tensor& of_a, const at::Tensor& of_b) { writer->add({of_a, of_b}); };
+  }
+  core::ComparisonSettings settings;
+  settings.seed = arguments.seed;
+  const core::RunComparison comparison = core::compare_runs(
+      a, b, source, arguments.rows > 0 ? arguments.rows : core::kEvaluationRows, settings, listener);
+  if (writer) {
+    writer->commit(core::feature_tables(comparison),
+                   {{"a", arguments.a.string()},
+                    {"b", arguments.b.string()},
+                    {"loss_unit", fmt::format("{}", comparison.rows ? comparison.rows->unit : 0)}});
+  }
+  if (arguments.json) {
+    fmt::print("{}\n", core::to_json(comparison).dump(2));
+  } else {
+    fmt::print("A  {}\nB  {}\n\n", arguments.a.string(), arguments.b.string());
+    print_comparison(comparison);
+  }
+  return 0;
+}
+
+}  // namespace regulon::cli

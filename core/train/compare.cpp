@@ -1,0 +1,119 @@
+#include "core/train/compare.h"
+
+#include <c10/core/GradMode.h>
+#include <fmt/format.h>
+#include <regulon/error.h>
+#include <regulon/ops.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+namespace regulon::core {
+namespace {
+
+constexpr std::int64_t kCompareBatch = 2048;
+
+at::Tensor decoder_rows(Run& run) { return run.model().dictionary().detach().weight(); }
+
+/// What a run makes of rows as stored: counted, and the loss of each row.
+class RunOnRows {
+ public:
+  explicit RunOnRows(Run& run)
+      : run_(run),
+        dictionary_(run.model().dictionary().detach()),
+        evaluator_(run.model().features(), run.model().width(), run.normalisation()) {}
+
+  /// |x - xhat|^2 of each row as stored, [B] double.
+  at::Tensor add(const at::Tensor& stored) {
+    const at::Tensor rows = run_.normalisation().apply(stored);
+    const Codes codes = run_.encode(stored);
+    const at::Tensor rebuilt = ops::decode(codes, dictionary_);
+    evaluator_.add(rows, codes, rebuilt);
+    const double scale = run_.normalisation().scale;
+    return (rows.to(at::kDouble) - rebuilt.to(at::kDouble)).square().sum(1) / (scale * scale);
+  }
+  Evaluation result() const { return evaluator_.result(); }
+
+ private:
+  Run& run_;
+  Dictionary dictionary_;
+  Evaluator evaluator_;
+};
+
+RowComparison compare_on_rows(Run& a, Run& b, Source& source, std::int64_t rows,
+                              const LossListener& listener) {
+  a.require_width(source.width());
+  const std::int64_t wanted = std::min(rows, source.held_out_rows());
+  if (wanted == 0) {
+    throw InputError({"data", "no rows are held out", "rows to compare the runs on", "none",
+                      "name files: `regulon compare A B --data GLOB`"});
+  }
+  RunOnRows on_a(a);
+  RunOnRows on_b(b);
+  LossPairCollector losses;
+  for (std::int64_t first = 0; first < wanted; first += kCompareBatch) {
+    const at::Tensor stored = source.held_out(first, std::min(kCompareBatch, wanted - first));
+    const at::Tensor of_a = on_a.add(stored);
+    const at::Tensor of_b = on_b.add(stored);
+    losses.add(of_a, of_b);
+    if (listener) listener(of_a, of_b);
+  }
+  const Evaluation of_a = on_a.result();
+  return {of_a, on_b.result(), losses.result(of_a.variance), of_a.variance};
+}
+
+}  // namespace
+
+RunComparison compare_runs(Run& a, Run& b, Source* source, std::int64_t rows,
+                           const ComparisonSettings& settings, const LossListener& listener) {
+  const at::NoGradGuard no_grad;
+  const at::Tensor rows_a = decoder_rows(a);
+  const at::Tensor rows_b = decoder_rows(b);
+  if (rows_a.size(1) != rows_b.size(1)) {
+    throw InputError({b.folder().string(), "cannot be compared with " + a.folder().string(),
+                      fmt::format("a run of width {}", rows_a.size(1)),
+                      fmt::format("width {}", rows_b.size(1)),
+                      "compare runs on activations of the same model and layer"});
+  }
+  RunComparison result;
+  if (source != nullptr) result.rows = compare_on_rows(a, b, *source, rows, listener);
+  result.all = compare_dictionaries(rows_a, rows_b, settings);
+  if (!result.rows) return result;
+  const at::Tensor alive_a = (result.rows->a.frequency > 0).nonzero().squeeze(1);
+  const at::Tensor alive_b = (result.rows->b.frequency > 0).nonzero().squeeze(1);
+  const bool none = alive_a.size(0) == 0 || alive_b.size(0) == 0;
+  const bool whole = alive_a.size(0) == rows_a.size(0) && alive_b.size(0) == rows_b.size(0);
+  if (whole) result.alive = result.all;
+  if (none || whole) return result;
+  DictionaryComparison alive =
+      compare_dictionaries(rows_a.index_select(0, alive_a), rows_b.index_select(0, alive_b), settings);
+  const auto renumber = [](at::Tensor& ids, const at::Tensor& names) { ids = names.index({ids}); };
+  renumber(alive.ids_a, alive_a);
+  renumber(alive.nearest_ids_b, alive_a);
+  renumber(alive.ids_b, alive_b);
+  renumber(alive.nearest_ids_a, alive_b);
+  result.alive = std::move(alive);
+  return result;
+}
+
+nlohmann::json to_json(const RunComparison& comparison) {
+  nlohmann::json object = {{"conclusions", conclusions(comparison)}, {"all", to_json(comparison.all)}};
+  if (comparison.alive) object["alive"] = to_json(*comparison.alive);
+  if (comparison.rows) {
+    object["rows"] = {{"a", to_json(comparison.rows->a)},
+                      {"b", to_json(comparison.rows->b)},
+                      {"losses", to_json(comparison.rows->losses)},
+                      {"loss_unit", comparison.rows->unit}};
+  }
+  return object;
+}
+
+NamedTensors feature_tables(const RunComparison& comparison) {
+  NamedTensors tables = feature_tables(comparison.all, "all.");
+  if (comparison.alive) {
+    for (auto& entry : feature_tables(*comparison.alive, "alive.")) tables.push_back(std::move(entry));
+  }
+  return tables;
+}
+
+}  // namespace regulon::core

@@ -1,0 +1,98 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/train/compare.h"
+
+namespace regulon::core {
+namespace {
+
+constexpr double kPartner = 0.7;      ///< cosine from which matched features count as the same one
+constexpr double kMostly = 0.75;      ///< share of them from which dictionaries are mostly the same
+constexpr double kPartly = 0.4;       ///< likewise, partly
+constexpr double kOverChance = 0.05;  ///< mean cosine above that of random directions, to mean anything
+constexpr double kEqual = 0.02;       ///< figures that differ by less, as a share, count as equal
+constexpr double kSameRows = 0.8;     ///< correlation of losses
+constexpr double kOtherRows = 0.5;
+
+double partners(const DictionaryComparison& features) {
+  for (const auto& [cosine, share] : features.matched_share)
+    if (cosine == kPartner) return share;
+  return 0;
+}
+
+std::string about_features(const DictionaryComparison& features, bool alive) {
+  const double same = partners(features);
+  const double over = std::max(features.mmcs_a - features.random_a, features.mmcs_b - features.random_b);
+  std::string verdict = "mostly different features";
+  if (over < kOverChance) {
+    verdict = "features that are no more alike than random directions";
+  } else if (same >= kMostly) {
+    verdict = "mostly the same features";
+  } else if (same >= kPartly) {
+    verdict = "partly the same features";
+  }
+  const auto pairs = static_cast<double>(features.matching.pairs);
+  return fmt::format(
+      "They have {}: of {} pairs of {}features matched one to one, {:.0f} ({:.0f}%) have a cosine of at "
+      "least {}. "
+      "The mean cosine of a feature with its nearest in the other run is {:.2f} from A and {:.2f} from B; of "
+      "random "
+      "directions it is {:.2f}.",
+      verdict, features.matching.pairs, alive ? "active " : "", same * pairs, 100 * same, kPartner,
+      features.mmcs_a, features.mmcs_b, std::max(features.random_a, features.random_b));
+}
+
+/// Below zero: `a` is less than `b` by more than what counts as equal.
+int compared(double a, double b) {
+  if (std::abs(a - b) <= kEqual * std::max(std::abs(a), std::abs(b))) return 0;
+  return a < b ? -1 : 1;
+}
+
+std::string about_reconstruction(const Evaluation& a, const Evaluation& b) {
+  const int error = compared(a.fvu, b.fvu);
+  const int active = compared(a.l0, b.l0);
+  const std::string figures = fmt::format(
+      "A leaves {:.4g}% of the variance with {:.4g} active features a row, "
+      "B {:.4g}% with {:.4g}.",
+      100 * a.fvu, a.l0, 100 * b.fvu, b.l0);
+  if (error == 0 && active == 0) return "They rebuild the rows alike: " + figures;
+  if (error <= 0 && active <= 0) return "A rebuilds the rows better: " + figures;
+  if (error >= 0 && active >= 0) return "B rebuilds the rows better: " + figures;
+  return fmt::format("{} rebuilds the rows better, but with more active features: {} Compare at equal L0.",
+                     error < 0 ? "A" : "B", figures);
+}
+
+std::string about_rows(const LossComparison& losses) {
+  const char* const verdict = losses.correlation >= kSameRows    ? "The same rows are hard for both"
+                              : losses.correlation >= kOtherRows ? "Mostly the same rows are hard for both"
+                                                                 : "They fail on different rows";
+  return fmt::format("{}: their losses have a correlation of {:.2f}.", verdict, losses.correlation);
+}
+
+}  // namespace
+
+std::vector<std::string> conclusions(const RunComparison& comparison) {
+  std::vector<std::string> said = {
+      about_features(comparison.alive ? *comparison.alive : comparison.all, comparison.alive.has_value())};
+  if (!comparison.rows) {
+    said.emplace_back(
+        "No rows were looked at: nothing is known of their reconstruction, or of which features "
+        "are ever active.");
+    return said;
+  }
+  const Evaluation& a = comparison.rows->a;
+  const Evaluation& b = comparison.rows->b;
+  for (const auto& [name, evaluation] : {std::pair("A", a), std::pair("B", b)}) {
+    if (evaluation.unused_share == 1) {
+      said.emplace_back(
+          fmt::format("No feature of {} is active on these rows: all features are compared.", name));
+    }
+  }
+  said.push_back(about_reconstruction(a, b));
+  if (comparison.rows->losses.a.rows > 1) said.push_back(about_rows(comparison.rows->losses));
+  return said;
+}
+
+}  // namespace regulon::core
