@@ -11,6 +11,8 @@ Source::~Source() = default;
 
 at::Tensor Source::true_features() const { return {}; }
 
+std::optional<Codes> Source::held_out_truth(std::int64_t, std::int64_t) { return std::nullopt; }
+
 const std::vector<PluginDescriptor>& sources() {
   static const std::vector<PluginDescriptor> all = {
       describe_plugin<FileSource>("source/1", "files",

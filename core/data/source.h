@@ -3,10 +3,12 @@
 /// what makes a resumed run the same run.
 
 #include <ATen/core/Tensor.h>
+#include <regulon/codes.h>
 #include <regulon/plugin.h>
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,6 +42,9 @@ class Source : public Plugin {
   virtual at::Tensor held_out(std::int64_t first, std::int64_t count) = 0;
   /// Known true features [n_true, d], unit rows, or undefined.
   virtual at::Tensor true_features() const;
+  /// What held-out rows [first, first + count) are made of, where that is known: codes over the true
+  /// features.
+  virtual std::optional<Codes> held_out_truth(std::int64_t first, std::int64_t count);
   /// Names what was read: equal fingerprints, equal data (hex text).
   virtual std::string fingerprint() const = 0;
 };

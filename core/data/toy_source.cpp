@@ -2,6 +2,7 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 #include <regulon/error.h>
 #include <regulon/step.h>
@@ -116,6 +117,27 @@ at::Tensor ToySource::rows(std::uint64_t stream, std::int64_t first, std::int64_
     }
   });
   return result;
+}
+
+std::optional<Codes> ToySource::held_out_truth(std::int64_t first, std::int64_t count) {
+  std::vector<std::int64_t> offsets = {0};
+  std::vector<std::int32_t> ids;
+  std::vector<float> values;
+  std::vector<Active> active;
+  for (std::int64_t row = first; row < first + count; ++row) {
+    RandomStream random(mix_seed(held_out_stream_, static_cast<std::uint64_t>(row)));
+    active.clear();
+    draw(random, active);
+    std::sort(active.begin(), active.end(),
+              [](const Active& a, const Active& b) { return a.feature < b.feature; });
+    for (const Active& one : active) {
+      ids.push_back(static_cast<std::int32_t>(one.feature));
+      values.push_back(one.magnitude);
+    }
+    offsets.push_back(static_cast<std::int64_t>(ids.size()));
+  }
+  return Codes::sparse(layout_.features, at::tensor(offsets, at::kLong), at::tensor(ids, at::kInt),
+                       at::tensor(values, at::kFloat));
 }
 
 std::string ToySource::fingerprint() const {

@@ -27,6 +27,7 @@ class ToySource : public Source {
   /// Any rows: the stream goes on beyond held_out_rows().
   at::Tensor held_out(std::int64_t first, std::int64_t count) final;
   at::Tensor true_features() const final { return features_; }
+  std::optional<Codes> held_out_truth(std::int64_t first, std::int64_t count) final;
   std::string fingerprint() const final;
 
  protected:

@@ -1,6 +1,5 @@
 #include "core/measure/known_features.h"
 
-#include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/matmul.h>
 #include <c10/core/GradMode.h>
 #include <fmt/format.h>
@@ -10,14 +9,13 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <set>
+
+#include "core/measure/matching.h"
+#include "core/measure/nearest.h"
 
 namespace regulon::core {
 namespace {
-
-at::Tensor unit(const at::Tensor& rows) {
-  const at::Tensor norms = at::linalg_vector_norm(rows, 2, at::IntArrayRef({1}), true);
-  return rows / norms.clamp_min(1e-30);
-}
 
 bool is_composed(const at::TensorAccessor<float, 1>& cosines, const at::TensorAccessor<float, 2>& between,
                  double limit) {
@@ -31,6 +29,18 @@ bool is_composed(const at::TensorAccessor<float, 1>& cosines, const at::TensorAc
   return false;
 }
 
+/// MCC and uniqueness.
+void match_all(KnownFeatures& known, const at::Tensor& learnt, const at::Tensor& truth) {
+  MatchSettings settings;
+  settings.absolute = true;
+  known.mcc = match_directions(learnt, truth, settings).mean;
+  if (known.cosines.numel() == 0) return;
+  const at::Tensor nearest = known.cosines.abs().argmax(1).contiguous();
+  const std::int64_t* const id = nearest.const_data_ptr<std::int64_t>();
+  const std::set<std::int64_t> different(id, id + nearest.numel());
+  known.uniqueness = static_cast<double>(different.size()) / static_cast<double>(nearest.numel());
+}
+
 }  // namespace
 
 KnownFeatures compare_with_known(const at::Tensor& dictionary, const at::Tensor& truth,
@@ -42,8 +52,10 @@ KnownFeatures compare_with_known(const at::Tensor& dictionary, const at::Tensor&
                       "use the features of the data that the run was trained on"});
   }
   KnownFeatures known;
-  const at::Tensor true_rows = unit(truth.to(at::kFloat));
-  known.cosines = at::matmul(unit(dictionary.to(at::kFloat)), true_rows.t()).contiguous();
+  const at::Tensor true_rows = unit_directions(truth);
+  const at::Tensor learnt_rows = unit_directions(dictionary);
+  known.cosines = at::matmul(learnt_rows, true_rows.t()).contiguous();
+  match_all(known, learnt_rows, true_rows);
   const at::Tensor between = at::matmul(true_rows, true_rows.t()).contiguous();
   const auto common = between.accessor<float, 2>();
   const auto cosines = known.cosines.accessor<float, 2>();
@@ -64,11 +76,9 @@ KnownFeatures compare_with_known(const at::Tensor& dictionary, const at::Tensor&
 }
 
 nlohmann::json to_json(const KnownFeatures& known) {
-  return {{"alive", known.alive.size()},
-          {"found", known.found},
-          {"missed", known.missed},
-          {"composed", known.composed},
-          {"mean_best", known.mean_best}};
+  return {{"alive", known.alive.size()},   {"found", known.found},         {"missed", known.missed},
+          {"composed", known.composed},    {"mean_best", known.mean_best}, {"mcc", known.mcc},
+          {"uniqueness", known.uniqueness}};
 }
 
 std::vector<std::int64_t> reading_order(const KnownFeatures& known) {

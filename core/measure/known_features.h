@@ -26,6 +26,12 @@ struct KnownFeatures {
   std::vector<std::int64_t> missed;  ///< true features that none matches
   std::vector<std::int64_t> composed;  ///< alive features that are combinations
   double mean_best = 0;  ///< mean over true features of the best cosine of an alive direction (recall MMCS)
+  /// Mean |cosine| of all learnt directions, alive or not, matched one to one with true ones as well as can
+  /// be (SAELens' mean correlation coefficient; see Matching, whose bound this is where it is not exact).
+  double mcc = 0;
+  /// How many different true features are the nearest of some learnt direction by |cosine|, over the learnt
+  /// ones (SAELens' feature uniqueness).
+  double uniqueness = 0;
 };
 
 /// Compares dictionary rows [n, d] with true features [n_true, d]; `frequency` [n] tells which are alive.

@@ -2,6 +2,7 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/mm.h>
 #include <ATen/ops/randn.h>
 #include <c10/core/GradMode.h>
 #include <fmt/format.h>
@@ -17,6 +18,7 @@
 #include "core/io/json_file.h"
 #include "core/io/run_folder.h"
 #include "core/io/safetensors.h"
+#include "core/measure/nearest.h"
 #include "core/train/environment.h"
 #include "core/train/start.h"
 #include "core/train/trainer.h"
@@ -54,28 +56,75 @@ at::Tensor first_rows(Source& source, const Normalisation& normalisation, std::i
   return at::cat(parts);
 }
 
-/// `last_step`: the step that the model was trained to; what is scheduled has its value there.
-RunEvaluation evaluate_model(Model& model, const Normalisation& normalisation, const at::Tensor& costs,
-                             std::int64_t last_step, Source& source, std::int64_t rows,
-                             const at::Tensor& truth) {
+/// What is evaluated, and on what.
+struct EvaluationSubject {
+  Model& model;
+  const Normalisation& normalisation;
+  const at::Tensor& costs;
+  std::int64_t last_step;  ///< that the model was trained to; what is scheduled has its value there
+};
+
+/// Goes through held-out rows batch by batch.
+class RowsEvaluation {
+ public:
+  /// `truth`: true features that somebody gave, in place of those that the source knows.
+  RowsEvaluation(const EvaluationSubject& subject, Source& source, const at::Tensor& truth)
+      : subject_(subject),
+        source_(source),
+        truth_(truth.defined() ? truth : source.true_features()),
+        knows_active_(!truth.defined() && source.held_out_truth(0, 0).has_value()),
+        dictionary_(subject.model.dictionary().detach()),
+        evaluator_(subject.model.features(), subject.model.width(), subject.normalisation) {
+    subject.model.update_schedules(subject.last_step);
+    if (!knows_active_) return;
+    firing_.emplace(at::mm(unit_directions(dictionary_.weight()), unit_directions(truth_).t()));
+  }
+
+  void add(std::int64_t first, std::int64_t count, const RowListener& listener) {
+    const at::Tensor batch = subject_.normalisation.apply(source_.held_out(first, count));
+    EncodeRequest request;
+    request.costs = subject_.costs;
+    const Codes codes = subject_.model.encode(batch, dictionary_, request);
+    const at::Tensor rebuilt = ops::decode(codes, dictionary_);
+    evaluator_.add(batch, codes, rebuilt);
+    const double scale = subject_.normalisation.scale;
+    const at::Tensor losses =
+        (batch.to(at::kDouble) - rebuilt.to(at::kDouble)).square().sum(1) / (scale * scale);
+    losses_.add(losses);
+    if (firing_) firing_->add(codes, *source_.held_out_truth(first, count));
+    if (listener) listener(losses);
+  }
+
+  RunEvaluation result() const {
+    RunEvaluation evaluation;
+    evaluation.held_out = evaluator_.result();
+    evaluation.losses = losses_.result(evaluation.held_out.variance);
+    if (truth_.defined()) {
+      evaluation.known = compare_with_known(dictionary_.weight(), truth_, evaluation.held_out.frequency);
+    }
+    if (firing_) evaluation.firing = firing_->result();
+    return evaluation;
+  }
+
+ private:
+  const EvaluationSubject& subject_;
+  Source& source_;
+  at::Tensor truth_;
+  bool knows_active_;
+  Dictionary dictionary_;
+  Evaluator evaluator_;
+  LossCollector losses_;
+  std::optional<FiringCollector> firing_;
+};
+
+RunEvaluation evaluate_model(const EvaluationSubject& subject, Source& source, std::int64_t rows,
+                             const at::Tensor& truth, const RowListener& listener) {
   const at::NoGradGuard no_grad;
-  model.update_schedules(last_step);
-  const Dictionary dictionary = model.dictionary().detach();
-  EncodeRequest request;
-  request.costs = costs;
-  Evaluator evaluator(model.features(), model.width(), normalisation);
+  RowsEvaluation evaluation(subject, source, truth);
   const std::int64_t wanted = std::min(rows, source.held_out_rows());
-  for (std::int64_t first = 0; first < wanted; first += kEvaluationBatch) {
-    const at::Tensor batch =
-        normalisation.apply(source.held_out(first, std::min(kEvaluationBatch, wanted - first)));
-    const Codes codes = model.encode(batch, dictionary, request);
-    evaluator.add(batch, codes, ops::decode(codes, dictionary));
-  }
-  RunEvaluation evaluation{evaluator.result(), std::nullopt};
-  if (truth.defined()) {
-    evaluation.known = compare_with_known(dictionary.weight(), truth, evaluation.held_out.frequency);
-  }
-  return evaluation;
+  for (std::int64_t first = 0; first < wanted; first += kEvaluationBatch)
+    evaluation.add(first, std::min(kEvaluationBatch, wanted - first), listener);
+  return evaluation.result();
 }
 
 NamedTensors weights_to_save(const Model& model, const Normalisation& normalisation,
@@ -91,6 +140,7 @@ nlohmann::json summary_of(const RunEvaluation& evaluation, const nlohmann::json&
   nlohmann::json summary = {{"last", last}};
   if (evaluation.held_out.rows > 0) summary["held_out"] = to_json(evaluation.held_out);
   if (evaluation.known) summary["known_features"] = to_json(*evaluation.known);
+  if (evaluation.firing) summary["known_features"].update(to_json(*evaluation.firing));
   return summary;
 }
 
@@ -177,8 +227,8 @@ class Training {
   void finish(TrainResult& result) {
     const at::Tensor costs = trainer_.costs();
     try {
-      result.evaluation = evaluate_model(trainer_.model(), normalisation_, costs, config_.run.steps - 1,
-                                         *source_, kEvaluationRows, source_->true_features());
+      result.evaluation = evaluate_model({trainer_.model(), normalisation_, costs, config_.run.steps - 1},
+                                         *source_, kEvaluationRows, {}, {});
     } catch (const InputError& error) {
       throw RunError(error.problems());  // held-out rows that cannot be used: training itself is done
     }
@@ -320,10 +370,11 @@ Source& Run::source() {
   return *source_;
 }
 
-RunEvaluation Run::evaluate(Source& source, std::int64_t rows, const at::Tensor& truth) {
+RunEvaluation Run::evaluate(Source& source, std::int64_t rows, const at::Tensor& truth,
+                            const RowListener& listener) {
   require_width(source.width());
-  return evaluate_model(*model_, normalisation_, costs_, config_.run.steps - 1, source, rows,
-                        truth.defined() ? truth : source.true_features());
+  return evaluate_model({*model_, normalisation_, costs_, config_.run.steps - 1}, source, rows, truth,
+                        listener);
 }
 
 }  // namespace regulon::core

@@ -5,7 +5,9 @@
 #include "core/data/normalisation.h"
 #include "core/data/source.h"
 #include "core/measure/evaluation.h"
+#include "core/measure/firing.h"
 #include "core/measure/known_features.h"
+#include "core/measure/row_losses.h"
 #include "core/model/model.h"
 #include "core/plugin/host.h"
 #include "core/train/report.h"
@@ -34,7 +36,13 @@ struct TrainCallbacks {
 struct RunEvaluation {
   Evaluation held_out;
   std::optional<KnownFeatures> known;
+  std::optional<Firing> firing;  ///< where the data knows which true features are active
+  /// Of |x - xhat|^2, in units of the rows' mean squared distance from their mean: the mean is the FVU.
+  LossSpread losses;
 };
+
+/// Hears the losses of the next held-out rows: |x - xhat|^2 [B] double, of rows as stored.
+using RowListener = std::function<void(const at::Tensor& losses)>;
 
 /// What came of a run.
 struct TrainResult {
@@ -80,7 +88,8 @@ class Run {
   Source& source();
   /// Evaluates on the held-out rows of `source`, at most `rows` of them; true features from the source, or
   /// `truth` if given.
-  RunEvaluation evaluate(Source& source, std::int64_t rows, const at::Tensor& truth = {});
+  RunEvaluation evaluate(Source& source, std::int64_t rows, const at::Tensor& truth = {},
+                         const RowListener& listener = {});
 
  private:
   std::filesystem::path folder_;

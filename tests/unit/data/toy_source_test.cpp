@@ -52,6 +52,18 @@ TEST(Toy, ABatchIsAFunctionOfSeedAndStep) {
   }
 }
 
+TEST(Toy, KnowsWhatItsRowsAreMadeOf) {
+  for (const auto& [name, parameters] : toys()) {
+    const auto source = open_source(name, parameters, 100);
+    const std::optional<Codes> truth = source->held_out_truth(7, 60);
+    ASSERT_TRUE(truth.has_value()) << name;
+    EXPECT_EQ(truth->rows(), 60);
+    const at::Tensor made = at::matmul(truth->to_dense(), source->true_features());
+    EXPECT_TRUE(at::allclose(made, source->held_out(7, 60), 1e-5, 1e-6)) << name;
+    EXPECT_GT(truth->entries(), 0) << name;
+  }
+}
+
 TEST(Toy, RowsDoNotDependOnBatchesAndChunks) {
   for (const auto& [name, parameters] : toys()) {
     const auto large = open_source(name, parameters, 5000);
