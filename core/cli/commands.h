@@ -55,7 +55,8 @@ struct EvalArguments {
   std::optional<double> prune;  ///< leave-one-out pruning of its codes; none: as the run says
   bool gap = false;             ///< compare the encoder's codes with solvers'
   core::GapSettings solving;    ///< for the gap
-  std::filesystem::path table;  ///< where to write the gap by row; empty: nowhere
+  std::string drop;             ///< leave codes out: "weakest" or "frequent"; empty: no
+  std::filesystem::path table;  ///< where to write the loss, or the gap, by row; empty: nowhere
   std::vector<std::filesystem::path> plugin_path;
 };
 int eval_command(const EvalArguments& arguments);

@@ -162,6 +162,9 @@ void add_eval(CLI::App& app, Request& request) {
                    "Keep a code only if it explains more than this of what the row's others leave")
       ->check(CLI::NonNegativeNumber);
   add_plugin_path(*verb, request.eval);
+  verb->add_option(
+      "--drop", request.eval.drop,
+      "Leave codes out, more and more: the `weakest` of each row, or the most `frequent` features");
   verb->add_flag("--gap", request.eval.gap, "Compare the encoder's codes with those that solvers find");
   verb->add_option("--solver", request.eval.solving.solvers,
                    "Solvers of the gap, one or more times; the first is what rows are ranked by")
@@ -172,7 +175,8 @@ void add_eval(CLI::App& app, Request& request) {
   verb->add_option("--k", request.eval.solving.k,
                    "Features a row of pursuits; unless given: the encoder's L0")
       ->check(CLI::NonNegativeNumber);
-  verb->add_option("--table", request.eval.table, "Write the gap of every row to this safetensors file");
+  verb->add_option("--table", request.eval.table,
+                   "Write the loss of every row, or with --gap its gap, to this safetensors file");
   verb->callback([&] { request.run = [&] { return regulon::cli::eval_command(request.eval); }; });
 }
 

@@ -9,6 +9,35 @@ std::string list_text(const std::vector<std::int64_t>& ids) {
   return ids.empty() ? "none" : fmt::format("{}", fmt::join(ids, ", "));
 }
 
+void print_losses(const core::LossSpread& losses) {
+  fmt::print("loss of a row      ");
+  for (const auto& [share, loss] : losses.quantiles) fmt::print(" {:.4g}% {:.4f} ", 100 * share, loss);
+  fmt::print(" highest {:.4f}  (mean: FVU)\n", losses.highest);
+  std::vector<std::string> worst;
+  for (const core::NamedRow& one : losses.worst)
+    worst.push_back(fmt::format("{} ({:.3f})", one.row, one.loss));
+  fmt::print("worst rows          {}; the worst 1% have {:.1f}% of the loss\n", fmt::join(worst, ", "),
+             100 * losses.tail);
+}
+
+void print_drop_curve(const core::DropCurve& curve) {
+  const bool weakest = curve.kind == "weakest";
+  fmt::print("Without the {} on {} rows\n",
+             weakest ? "weakest codes of each row" : "features that are active most often", curve.rows);
+  fmt::print("{:>10}{:>12}{:>10}{:>10}{:>16}\n", "dropped", weakest ? "codes" : "of all", "FVU", "L0",
+             "relative bias");
+  for (const core::DropPoint& point : curve.points) {
+    const std::string unit = weakest ? "a row" : fmt::format("{:.2f}%", 100 * point.share);
+    fmt::print("{:>10}{:>12}{:>10.4f}{:>10.2f}{:>16.4f}\n", point.dropped, unit, point.fvu, point.l0,
+               point.relative_bias);
+  }
+  fmt::print(
+      "The other codes are as they were. Held against runs with a higher sparsity weight, at equal L0: a "
+      "curve that lies\n"
+      "far above theirs says that {}\n",
+      weakest ? "the weak codes do work." : "the common features do.");
+}
+
 void print_evaluation(const core::RunEvaluation& evaluation) {
   const core::Evaluation& held_out = evaluation.held_out;
   if (held_out.rows == 0) {
@@ -16,8 +45,8 @@ void print_evaluation(const core::RunEvaluation& evaluation) {
     return;
   }
   fmt::print("held-out rows       {}\n", held_out.rows);
-  fmt::print("FVU                 {:.4f}  (explained variance {:.4f})\n", held_out.fvu,
-             held_out.explained_variance);
+  fmt::print("FVU                 {:.4f}  (explained variance {:.4f}; {:.4f} by the legacy formula)\n",
+             held_out.fvu, held_out.explained_variance, held_out.explained_variance_legacy);
   fmt::print("L0                  {:.2f} active features a row\n", held_out.l0);
   fmt::print("L1                  {:.3f} a row\n", held_out.l1);
   fmt::print("code length         {:.1f} nats a row to name the active features\n", held_out.code_length);
@@ -29,6 +58,14 @@ void print_evaluation(const core::RunEvaluation& evaluation) {
   fmt::print("true features found {} of {}  (missed: {})\n", known.found.size(),
              known.found.size() + known.missed.size(), list_text(known.missed));
   fmt::print("combinations        {} of {} alive features\n", known.composed.size(), known.alive.size());
+  fmt::print("MCC                 {:.4f}  uniqueness {:.4f}\n", known.mcc, known.uniqueness);
+  if (!evaluation.firing) return;
+  const core::Firing& firing = *evaluation.firing;
+  fmt::print(
+      "firing              precision {:.4f}  recall {:.4f}  F1 {:.4f}, as detectors of the nearest true "
+      "feature\n",
+      firing.precision, firing.recall, firing.f1);
+  fmt::print("true features       {:.2f} active in a row\n", firing.true_l0);
 }
 
 }  // namespace regulon::cli

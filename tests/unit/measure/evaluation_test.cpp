@@ -46,6 +46,27 @@ TEST(Evaluation, MatchesTheFormulas) {
   EXPECT_TRUE(at::allclose(found.frequency, (rows.dense > 0).to(at::kDouble).mean(0)));
 }
 
+TEST(Evaluation, LegacyVarianceIsThatOfStoredRows) {
+  const Rows rows = some_rows(50);
+  const at::Tensor x = rows.x.to(at::kDouble);
+  const double error = (x - rows.rebuilt).square().sum(1).mean().item<double>();
+  const double mean = x.mean().item<double>();  // the scalar whose square should have been a sum over d
+  const double legacy = 1 - error / (x.square().sum(1).mean().item<double>() - mean * mean);
+  const double variance = (x - x.mean(0, true)).square().sum(1).mean().item<double>();
+  const Evaluation plain = evaluate(rows, 7);
+  EXPECT_NEAR(plain.explained_variance_legacy, legacy, 1e-6);
+  EXPECT_NEAR(plain.variance, variance, 1e-9);
+  EXPECT_GT(legacy, plain.explained_variance + 0.1);
+
+  Normalisation normalisation{rows.x.mean(0) + 0.5, 3.0};
+  Evaluator evaluator(9, 6, normalisation);
+  evaluator.add(normalisation.apply(rows.x), Codes::dense(rows.dense), normalisation.apply(rows.rebuilt));
+  const Evaluation normalised = evaluator.result();
+  EXPECT_NEAR(normalised.explained_variance_legacy, legacy, 1e-5);
+  EXPECT_NEAR(normalised.variance, variance, 1e-4);
+  EXPECT_NEAR(normalised.fvu, plain.fvu, 1e-5);
+}
+
 TEST(Evaluation, FrequenciesGiveACodeLengthAndAHistogram) {
   Rows rows = some_rows(50);
   rows.dense.slice(1, 0, 2).zero_();

@@ -8,6 +8,8 @@
 #include "core/io/safetensors.h"
 #include "core/measure/assignment.h"
 #include "core/measure/dictionary_comparison.h"
+#include "core/measure/firing.h"
+#include "core/measure/known_features.h"
 #include "core/measure/matching.h"
 #include "core/measure/nearest.h"
 #include "core/measure/row_losses.h"
@@ -115,6 +117,27 @@ TEST_F(MeasuresGolden, NearestAndMmcsAreNumpys) {
   std::int64_t counted = 0;
   for (const std::int64_t count : a_in_b.ranks[1].histogram) counted += count;
   EXPECT_EQ(counted, 90);
+}
+
+TEST_F(MeasuresGolden, KnownFeaturesAreJudgedAsBySaeLens) {
+  const KnownFeatures known = compare_with_known(fixture("a"), fixture("b"), at::ones({90}));
+  EXPECT_NEAR(known.mcc, number("mcc"), 1e-6);
+  EXPECT_NEAR(known.uniqueness, number("uniqueness"), 1e-6);
+  FiringCollector collector(known.cosines);
+  const at::Tensor codes = fixture("codes").to(at::kFloat);
+  const at::Tensor active = fixture("active").to(at::kFloat);
+  for (std::int64_t first = 0; first < codes.size(0); first += 130) {
+    const std::int64_t end = std::min<std::int64_t>(first + 130, codes.size(0));
+    collector.add(Codes::dense(codes.slice(0, first, end)), Codes::dense(active.slice(0, first, end)));
+  }
+  const Firing found = collector.result();
+  const at::Tensor theirs = fixture("classification");
+  EXPECT_NEAR(found.precision, theirs[0].item<double>(), 1e-6);
+  EXPECT_NEAR(found.recall, theirs[1].item<double>(), 1e-6);
+  EXPECT_NEAR(found.f1, theirs[2].item<double>(), 1e-6);
+  EXPECT_NEAR(found.accuracy, theirs[3].item<double>(), 1e-6);
+  EXPECT_EQ(found.precisions[3].item<double>(), 0);  // never active
+  EXPECT_NEAR(found.true_l0, active.sum(1).mean().item<double>(), 1e-5);
 }
 
 TEST_F(MeasuresGolden, LossesAreNumpys) {

@@ -110,6 +110,59 @@ TEST_F(SolverVerbs, PruningLeavesFewerCodes) {
   EXPECT_EQ(verb("eval", {"--prune", "-1"}).exit_code, 2);
 }
 
+TEST_F(SolverVerbs, EvalTellsLossesAndFiring) {
+  const Ended ended = verb("eval", {"--rows", "2100", "--json", "--table", out_.string()});
+  ASSERT_EQ(ended.exit_code, 0) << ended.err;
+  const auto found = nlohmann::json::parse(ended.out);
+  const core::SafetensorsFile file(out_);
+  const at::Tensor losses = file.tensor("loss") / std::stod(file.metadata().at("loss_unit"));
+  EXPECT_EQ(losses.size(0), 2100);
+  EXPECT_NEAR(losses.mean().item<double>(), found.at("fvu").get<double>(), 1e-9);
+  EXPECT_NEAR(found.at("losses").at("highest").get<double>(), losses.max().item<double>(), 1e-9);
+  EXPECT_EQ(found.at("losses").at("worst")[0].at("row"), losses.argmax().item<std::int64_t>());
+  const auto& known = found.at("known_features");
+  EXPECT_EQ(known.at("true_l0"), 2.0);
+  EXPECT_GT(known.at("f1").get<double>(), 0.2);
+  EXPECT_LE(known.at("mcc").get<double>(), 1.0);
+  const Ended text = verb("eval", {"--rows", "500"});
+  expect_words(text.out, {"legacy formula", "loss of a row", "worst rows", "MCC", "precision"});
+}
+
+TEST_F(SolverVerbs, EvalDropsCodes) {
+  const auto curve = [&](const std::string& kind) {
+    const Ended ended = verb("eval", {"--drop", kind, "--rows", "3000", "--json"});
+    EXPECT_EQ(ended.exit_code, 0) << ended.err;
+    return nlohmann::json::parse(ended.out);
+  };
+  const auto whole = nlohmann::json::parse(verb("eval", {"--rows", "3000", "--json"}).out);
+  const auto weakest = curve("weakest").at("points");
+  EXPECT_NEAR(weakest[0].at("fvu").get<double>(), whole.at("fvu").get<double>(), 1e-9);
+  EXPECT_EQ(weakest[0].at("l0"), whole.at("l0"));
+  EXPECT_EQ(weakest.back().at("l0"), 0.0);
+  EXPECT_EQ(weakest.back().at("dropped"), 4);  // of at most three
+  for (std::size_t i = 1; i < weakest.size(); ++i)
+    EXPECT_GT(weakest[i].at("fvu").get<double>(), weakest[i - 1].at("fvu").get<double>());
+  const auto frequent = curve("frequent").at("points");
+  EXPECT_EQ(frequent.back().at("dropped"), 8);
+  EXPECT_EQ(frequent[1].at("dropped"), 1);
+  // Sixteen features share an L0 of two or so: the most frequent one has more than its share of that.
+  const double lost = frequent[0].at("l0").get<double>() - frequent[1].at("l0").get<double>();
+  EXPECT_GT(lost, frequent[0].at("l0").get<double>() / 16);
+  EXPECT_EQ(verb("eval", {"--drop", "weakest", "--rows", "100"}).exit_code, 0);
+}
+
+TEST_F(SolverVerbs, EvalRefusesWhatDoesNotGoTogether) {
+  const auto refused = [&](const std::vector<std::string>& more, const std::string& word) {
+    const Ended ended = verb("eval", more);
+    EXPECT_EQ(ended.exit_code, 2) << word;
+    expect_words(ended.err, {word});
+  };
+  refused({"--drop", "weekest"}, "did you mean 'weakest'");
+  refused({"--drop", "weakest", "--gap"}, "--gap");
+  refused({"--drop", "frequent", "--table", out_.string()}, "--json");
+  EXPECT_FALSE(fs::exists(out_));
+}
+
 TEST_F(SolverVerbs, EvalReportsTheGap) {
   const Ended ended = verb("eval", {"--gap", "--rows", "300", "--json", "--table", out_.string()});
   ASSERT_EQ(ended.exit_code, 0) << ended.err;
