@@ -21,6 +21,7 @@ struct TrainArguments {
   std::vector<std::string> overrides;  ///< --set a.b=c
   std::filesystem::path out;           ///< empty: runs/NAME
   bool resume = false;
+  bool report = true;                              ///< write report.html at the end
   std::vector<std::filesystem::path> plugin_path;  ///< --plugin-path
 };
 int train_command(const TrainArguments& arguments);
@@ -42,9 +43,17 @@ struct StudyArguments {
   std::string shard = "1/1";
   bool dry_run = false;
   bool redo = false;
+  bool report = true;  ///< write report.html at the end
   std::vector<std::filesystem::path> plugin_path;
 };
 int study_command(const StudyArguments& arguments);
+
+struct ReportArguments {
+  std::filesystem::path folder;  ///< a run's or a study's
+  std::filesystem::path out;     ///< the file; empty: report.html in the folder
+  std::vector<std::filesystem::path> plugin_path;
+};
+int report_command(const ReportArguments& arguments);
 
 struct EvalArguments {
   std::filesystem::path run;

@@ -30,6 +30,7 @@ using regulon::cli::ImportArguments;
 using regulon::cli::PluginsArguments;
 using regulon::cli::QuickstartArguments;
 using regulon::cli::RefitArguments;
+using regulon::cli::ReportArguments;
 using regulon::cli::StudyArguments;
 using regulon::cli::TrainArguments;
 
@@ -45,6 +46,7 @@ struct Request {
   RefitArguments refit;
   ExportArguments to_peer;
   ImportArguments from_peer;
+  ReportArguments report;
   PluginsArguments plugins;
   QuickstartArguments quickstart;
   std::function<int()> run;
@@ -73,6 +75,7 @@ void add_train(CLI::App& app, Request& request) {
       ->take_all();
   verb->add_option("--out", request.train.out, "Folder of the run (runs/NAME)");
   verb->add_flag("--resume", request.train.resume, "Go on where the newest checkpoint in the folder stops");
+  verb->add_flag("!--no-report", request.train.report, "Write no report.html at the end");
   add_plugin_path(*verb, request.train);
   verb->callback([&] { request.run = [&] { return regulon::cli::train_command(request.train); }; });
 }
@@ -144,8 +147,17 @@ void add_study(CLI::App& app, Request& request) {
   verb->add_option("--shard", study.shard, "Do only the I-th of N parts of the runs: I/N");
   verb->add_flag("--dry-run", study.dry_run, "List the runs, with an estimate of time and disk");
   verb->add_flag("--redo", study.redo, "Train runs again whose config, plugins or data changed since");
+  verb->add_flag("!--no-report", study.report, "Write no report.html at the end");
   add_plugin_path(*verb, study);
   verb->callback([&] { request.run = [&] { return regulon::cli::study_command(request.study); }; });
+}
+
+void add_report(CLI::App& app, Request& request) {
+  auto* verb = app.add_subcommand("report", "Make one HTML file of a run or a study, with plots");
+  verb->add_option("FOLDER", request.report.folder, "Folder of a run or a study")->required();
+  verb->add_option("--out", request.report.out, "File to write (report.html in the folder)");
+  add_plugin_path(*verb, request.report);
+  verb->callback([&] { request.run = [&] { return regulon::cli::report_command(request.report); }; });
 }
 
 void add_eval(CLI::App& app, Request& request) {
@@ -339,6 +351,7 @@ int main(int argc, char** argv) {
   add_study(app, request);
   add_data(app, request);
   add_bench(app, request);
+  add_report(app, request);
   add_eval(app, request);
   add_compare(app, request);
   add_encode(app, request);

@@ -5,27 +5,14 @@
 #include <algorithm>
 #include <iterator>
 
+#include "core/study/headline.h"
+
 namespace regulon::cli {
 namespace {
 
-/// Fewer pairs than this do not show how the differences are distributed, which the interval relies on.
-constexpr std::int64_t kEnoughPairs = 5;
 constexpr std::size_t kMostPoints = 200;
 
-struct Column {
-  const char* measure;
-  const char* title;
-};
-
-/// Measures that everybody looks at first, where there are any.
-constexpr Column kColumns[] = {{"fvu", "FVU"},
-                               {"l0", "L0"},
-                               {"train.dead_share", "dead"},
-                               {"known.found", "found"},
-                               {"known.missed", "missed"},
-                               {"known.composed", "combinations"},
-                               {"known.mean_best", "mean best cosine"}};
-
+using Column = core::HeadlineMeasure;
 using Row = std::vector<std::string>;
 
 /// Characters of UTF-8, not bytes.
@@ -54,7 +41,7 @@ std::vector<std::string> aligned(const std::vector<Row>& rows) {
 
 std::vector<Column> columns_of(const core::StudyResults& results) {
   std::vector<Column> columns;
-  for (const Column& column : kColumns) {
+  for (const Column& column : core::kHeadline) {
     const bool there = std::any_of(results.points.begin(), results.points.end(),
                                    [&](const auto& measures) { return measures.count(column.measure) != 0; });
     if (there) columns.push_back(column);
@@ -88,7 +75,7 @@ std::string difference_cell(const core::PointMeasure& measure) {
   if (!measure.difference) return "";
   const core::Difference& difference = *measure.difference;
   if (!difference.low || !difference.high) return fmt::format("{:+.3g}", difference.mean);
-  const bool clear = difference.n >= kEnoughPairs && (*difference.low > 0 || *difference.high < 0);
+  const bool clear = core::verdict_of(difference) == core::Verdict::clear;
   return fmt::format("{:+.3g} [{:+.2g}, {:+.2g}]{}", difference.mean, *difference.low, *difference.high,
                      clear ? " *" : "");
 }
@@ -141,7 +128,7 @@ std::vector<std::string> table_lines(const core::Study& study, const core::Plan&
   append(lines, aligned(rows));
   append(lines, {"", fmt::format("* the interval leaves zero out. Of fewer than {} seeds none is marked: so "
                                  "few say little about chance.",
-                                 kEnoughPairs)});
+                                 core::kEnoughPairs)});
   return lines;
 }
 

@@ -55,6 +55,12 @@ Spread spread_of(std::span<const double> values) {
   return spread;
 }
 
+Verdict verdict_of(const Difference& difference) {
+  if (!difference.low || !difference.high) return Verdict::open;
+  if (*difference.low <= 0 && *difference.high >= 0) return Verdict::open;
+  return difference.n >= kEnoughPairs ? Verdict::clear : Verdict::hint;
+}
+
 double student_quantile(std::int64_t freedom) {
   constexpr double kShare = 1 - kTail;
   if (freedom == 1) return std::tan(std::numbers::pi * (kShare - 0.5));

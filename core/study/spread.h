@@ -27,6 +27,17 @@ struct Difference {
   std::optional<double> high;  ///< the same
 };
 
+/// Fewer pairs than this do not show how the differences are distributed, which the interval relies on.
+inline constexpr std::int64_t kEnoughPairs = 5;
+
+/// What a difference's interval says.
+enum class Verdict {
+  open,  ///< it holds zero, or there is none: no difference seen
+  hint,  ///< it leaves zero out, but rests on fewer than `kEnoughPairs` pairs
+  clear  ///< it leaves zero out
+};
+Verdict verdict_of(const Difference& difference);
+
 /// How often the interval holds the true difference, at least, where differences are normal.
 inline constexpr double kConfidence = 0.95;
 inline constexpr std::int64_t kResamples = 10'000;

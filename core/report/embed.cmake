@@ -1,0 +1,22 @@
+# cmake -DOUTPUT=FILE.cpp -DASSETS=NAME=PATH;... -P embed.cmake
+# Writes a C++ source that holds the files' text: what core/report/assets.h declares.
+set(text "#include \"core/report/assets.h\"\n\n#include <stdexcept>\n#include <string>\n\n")
+string(APPEND text "namespace regulon::core::report {\n\nstd::string_view asset(std::string_view name) {\n")
+file(WRITE "${OUTPUT}.partial" "${text}")
+foreach(entry IN LISTS ASSETS)
+  string(REGEX MATCH "^([^=]+)=(.*)$" matched "${entry}")
+  set(name "${CMAKE_MATCH_1}")
+  set(content "")
+  if(CMAKE_MATCH_2)
+    file(READ "${CMAKE_MATCH_2}" content)
+  endif()
+  # A page of its own has no place for the map of a packed script.
+  string(REGEX REPLACE "\n//# sourceMappingURL=[^\n]*" "" content "${content}")
+  string(FIND "${content}" ")asset\"" clash)
+  if(NOT clash EQUAL -1)
+    message(FATAL_ERROR "${CMAKE_MATCH_2} holds the end mark of a C++ raw string.")
+  endif()
+  file(APPEND "${OUTPUT}.partial" "  if (name == \"${name}\") return R\"asset(${content})asset\";\n")
+endforeach()
+file(APPEND "${OUTPUT}.partial" "  throw std::logic_error(\"no asset \" + std::string(name));\n}\n\n}  // namespace regulon::core::report\n")
+file(RENAME "${OUTPUT}.partial" "${OUTPUT}")

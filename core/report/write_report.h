@@ -1,0 +1,32 @@
+#pragma once
+/// The facade: a report of what lies in a folder, as one HTML file.
+
+#include "core/plugin/host.h"
+#include "core/train/run.h"
+
+#include <filesystem>
+
+namespace regulon::core::report {
+
+/// The file's name unless somebody asks for another.
+inline constexpr const char* kReportName = "report.html";
+
+/// Whether a study lies in `folder`, rather than a run. Throws InputError if neither does.
+bool is_study(const std::filesystem::path& folder);
+
+/// Writes the report of the run in `folder` to `out`, whole or not at all. A finished run is measured again
+/// on its held-out rows; if its plugins or data are gone, the report says so and tells what the summary
+/// knows. Throws InputError for a folder that holds no run, or a damaged one; RunError if `out` cannot be
+/// written.
+void write_run_report(const std::filesystem::path& folder, const std::filesystem::path& out,
+                      PluginHost& host);
+
+/// The same for a run that was measured already.
+void write_run_report(const std::filesystem::path& folder, const std::filesystem::path& out,
+                      const RunEvaluation& evaluation);
+
+/// Writes the report of the study in `folder` to `out`, from its results.json. Throws InputError if there is
+/// none, or a damaged one; RunError if `out` cannot be written.
+void write_study_report(const std::filesystem::path& folder, const std::filesystem::path& out);
+
+}  // namespace regulon::core::report
