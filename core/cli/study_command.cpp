@@ -7,6 +7,7 @@
 #include "core/cli/progress.h"
 #include "core/cli/study_progress.h"
 #include "core/cli/study_table.h"
+#include "core/cli/write_report.h"
 #include "core/plugin/host.h"
 #include "core/study/estimate.h"
 #include "core/study/run_study.h"
@@ -109,7 +110,7 @@ void set_signals() {
 }
 
 int train_study(const core::Study& study, const core::Plan& plan, const core::PluginHost& host,
-                const core::StudyOptions& options) {
+                const core::StudyOptions& options, bool report) {
   core::StudyOutcome outcome;
   {
     StudyProgress progress(study.name, options.jobs);
@@ -124,7 +125,12 @@ int train_study(const core::Study& study, const core::Plan& plan, const core::Pl
   const core::StudyPaths paths{options.out};
   print_failures(plan, outcome.results, paths);
   fmt::print("\nresults: {}, runs.csv, results.json\n", (options.out / "results.csv").string());
-  return outcome.failed > 0 ? kRunFailed : 0;
+  int code = 0;
+  if (report) {
+    code = write_report([&](const fs::path& out) { core::report::write_study_report(options.out, out); },
+                        options.out);
+  }
+  return outcome.failed > 0 ? kRunFailed : code;
 }
 
 }  // namespace
@@ -144,7 +150,7 @@ int study_command(const StudyArguments& arguments) {
     const auto dry = core::dry_run(study, plan, host, options, [] { return study_interrupts != 0; });
     return dry.finished ? print_dry_run(study, plan, dry, options) : kInterrupted;
   }
-  return train_study(study, plan, host, options);
+  return train_study(study, plan, host, options, arguments.report);
 }
 
 }  // namespace regulon::cli

@@ -10,6 +10,7 @@
 #include "core/cli/commands.h"
 #include "core/cli/print.h"
 #include "core/cli/progress.h"
+#include "core/cli/write_report.h"
 
 namespace regulon::cli {
 namespace {
@@ -61,7 +62,9 @@ int train_command(const TrainArguments& arguments) {
         "         term that asks for reconstruction. A lower [optimiser] learning_rate or clip may help.\n");
   }
   fmt::print("run: {}\n", folder.string());
-  return 0;
+  if (!arguments.report) return 0;
+  return write_report([&](const fs::path& out) { core::report::write_run_report(folder, out, result.evaluation); },
+                      folder);
 }
 
 }  // namespace regulon::cli

@@ -33,19 +33,6 @@ json& named(json& list, const std::string& name) {
   throw std::logic_error("no " + name + " in a chart");
 }
 
-void title_axes(json& spec, const Scale& x, const Scale& y) {
-  for (json& axis : spec["axes"]) axis["title"] = axis["scale"] == "x" ? x.title : y.title;
-  if (x.logarithmic) named(spec["scales"], "x")["type"] = "log";
-  if (y.logarithmic) named(spec["scales"], "y")["type"] = "log";
-  for (json& axis : spec["axes"]) {
-    if ((axis["scale"] == "x" ? x : y).logarithmic) axis["format"] = "~g";
-  }
-}
-
-bool drawable(double value, const Scale& scale) {
-  return std::isfinite(value) && (!scale.logarithmic || value > 0);
-}
-
 /// An interval that holds all of `values` with some air, positive where it has to be.
 json domain_of(const std::vector<double>& values, bool logarithmic) {
   double low = std::numeric_limits<double>::infinity();
@@ -61,6 +48,41 @@ json domain_of(const std::vector<double>& values, bool logarithmic) {
   return {low - air, high + air};
 }
 
+/// Powers of ten, and where there are few of them twos and fives between: what a logarithmic axis is marked
+/// with.
+json decade_ticks(double low, double high) {
+  json ticks = json::array();
+  const bool few = std::log10(high / low) < 2.5;
+  for (double power = std::pow(10, std::floor(std::log10(low))); power <= high; power *= 10) {
+    for (const double step : {1.0, 2.0, 5.0}) {
+      const double tick = step * power;
+      if ((few || step == 1.0) && tick >= low && tick <= high) ticks.push_back(tick);
+    }
+  }
+  return ticks;
+}
+
+/// Titles the axis along `scale` ("x", "y") and sets its domain to what holds all of `values` with some air.
+void set_axis(json& spec, const std::string& name, const Scale& scale, const std::vector<double>& values) {
+  json& along = named(spec["scales"], name);
+  if (!values.empty()) along["domain"] = domain_of(values, scale.logarithmic);
+  if (scale.logarithmic) {
+    along["type"] = "log";
+    along["nice"] = false;
+  }
+  for (json& axis : spec["axes"]) {
+    if (axis["scale"] != name) continue;
+    axis["title"] = scale.title;
+    if (!scale.logarithmic) continue;
+    axis["values"] = decade_ticks(along["domain"][0].get<double>(), along["domain"][1].get<double>());
+    axis["format"] = "~g";
+  }
+}
+
+bool drawable(double value, const Scale& scale) {
+  return std::isfinite(value) && (!scale.logarithmic || value > 0);
+}
+
 template <class Item, class Of>
 json strings_of(const std::vector<Item>& items, Of of) {
   json list = json::array();
@@ -71,9 +93,9 @@ json strings_of(const std::vector<Item>& items, Of of) {
 json ordinal_legend(const std::string& scale, const std::string& title) {
   return {{scale == "colour" ? "fill" : "shape", scale},
           {"title", title},
-          {"orient", "top"},
+          {"orient", "bottom"},
           {"direction", "horizontal"},
-          {"columns", {{"signal", "max(1, floor(width / 150))"}}},
+          {"columns", {{"signal", "max(1, floor(page / 150))"}}},
           {"labelLimit", 140},
           {"offset", 8}};
 }
@@ -96,14 +118,15 @@ bool wants_logarithm(const std::vector<Series>& series) {
 
 json line_chart(const std::vector<Series>& series, const Scale& x, const Scale& y) {
   json spec = chart("line");
-  title_axes(spec, x, y);
   json values = json::array();
+  std::vector<double> ys;
   for (const Series& one : series) {
     const std::size_t stride = (one.points.size() + kDrawnPoints - 1) / kDrawnPoints;
     for (std::size_t i = 0; i < one.points.size(); ++i) {
       const auto& [at, value] = one.points[i];
       if (i % stride != 0 && i + 1 != one.points.size()) continue;
       if (!drawable(at, x) || !drawable(value, y)) continue;
+      ys.push_back(value);
       values.push_back({{"x", at},
                         {"y", value},
                         {"series", one.name},
@@ -111,6 +134,8 @@ json line_chart(const std::vector<Series>& series, const Scale& x, const Scale& 
                         {"tip", fmt::format("{}: {} at {}", one.name, number_text(value), number_text(at))}});
     }
   }
+  set_axis(spec, "x", x, {});
+  set_axis(spec, "y", y, ys);
   named(spec["data"], "points")["values"] = values;
   if (series.size() < 2) spec.erase("legends");
   return spec;
@@ -119,7 +144,8 @@ json line_chart(const std::vector<Series>& series, const Scale& x, const Scale& 
 json decade_bars(const std::vector<Bar>& bars, std::optional<double> never_at, const Scale& x,
                  const Scale& y) {
   json spec = chart("bars");
-  title_axes(spec, x, y);
+  set_axis(spec, "x", x, {});
+  set_axis(spec, "y", y, {});
   json values = json::array();
   double low = 0;
   double high = 0;
@@ -148,7 +174,8 @@ json decade_bars(const std::vector<Bar>& bars, std::optional<double> never_at, c
 
 json heat_map(const HeatMapCells& cells, const Scale& x, const Scale& y) {
   json spec = chart("heat_map");
-  title_axes(spec, x, y);
+  set_axis(spec, "x", x, {});
+  set_axis(spec, "y", y, {});
   named(spec["scales"], "x")["domain"] = cells.columns;
   named(spec["scales"], "y")["domain"] = cells.rows;
   json values = json::array();
@@ -162,14 +189,13 @@ json heat_map(const HeatMapCells& cells, const Scale& x, const Scale& y) {
   const auto rows = static_cast<double>(cells.rows.size());
   const auto columns = static_cast<double>(std::max<std::size_t>(cells.columns.size(), 1));
   const double cell = std::clamp(400 / std::max(rows, columns), 7.0, 26.0);
-  spec["height"] = rows * cell + 110;
+  spec["height"] = rows * cell;
   spec["usermeta"] = {{"widest", std::min(kWidestSquare, std::max(columns * cell + 90, 300.0))}};
   return spec;
 }
 
 json trade_off_chart(const TradeOff& data, const Scale& x, const Scale& y) {
   json spec = chart("trade_off");
-  title_axes(spec, x, y);
   json values = json::array();
   std::vector<double> xs;
   std::vector<double> ys;
@@ -196,8 +222,10 @@ json trade_off_chart(const TradeOff& data, const Scale& x, const Scale& y) {
                                           y.title, number_text(point.y))}});
   }
   named(spec["data"], "points")["values"] = values;
-  named(spec["scales"], "x")["domain"] = domain_of(xs, x.logarithmic);
-  named(spec["scales"], "y")["domain"] = domain_of(ys, y.logarithmic);
+  set_axis(spec, "x", x, xs);
+  set_axis(spec, "y", y, ys);
+  for (const auto& [at, value] : data.front)
+    named(spec["data"], "front")["values"].push_back({{"x", at}, {"y", value}});
   named(spec["scales"], "colour")["domain"] = data.colours;
   named(spec["scales"], "shape")["domain"] = data.shapes;
   if (!data.colour_title.empty()) spec["legends"].push_back(ordinal_legend("colour", data.colour_title));
@@ -207,7 +235,6 @@ json trade_off_chart(const TradeOff& data, const Scale& x, const Scale& y) {
 
 json dot_chart(const std::vector<Dot>& dots, const Scale& x) {
   json spec = chart("dots");
-  title_axes(spec, x, {});
   json means = json::array();
   json seeds = json::array();
   json base = json::array();
@@ -231,9 +258,9 @@ json dot_chart(const std::vector<Dot>& dots, const Scale& x) {
   named(spec["data"], "points")["values"] = means;
   named(spec["data"], "seeds")["values"] = seeds;
   named(spec["data"], "base")["values"] = base;
-  named(spec["scales"], "x")["domain"] = domain_of(all, x.logarithmic);
+  set_axis(spec, "x", x, all);
   named(spec["scales"], "y")["domain"] = strings_of(dots, [](const Dot& dot) { return dot.name; });
-  spec["height"] = 22 * static_cast<double>(dots.size()) + 70;
+  spec["height"] = 20 * static_cast<double>(dots.size()) + 10;
   return spec;
 }
 

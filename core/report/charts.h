@@ -64,6 +64,7 @@ struct TradeOff {
   std::string shape_title;
   std::vector<std::string> colours;  ///< in the legend's order
   std::vector<std::string> shapes;
+  std::vector<std::pair<double, double>> front;  ///< joined by a line
 };
 nlohmann::json trade_off_chart(const TradeOff& data, const Scale& x, const Scale& y);
 

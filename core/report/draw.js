@@ -18,6 +18,7 @@
     }
     const spec = JSON.parse(figure.querySelector("script").textContent);
     spec.width = Math.min(width, spec.usermeta && spec.usermeta.widest || width);
+    spec.signals[0].value = spec.width;
     plot.view = new vega.View(vega.parse(spec), {renderer: "svg", container: plot, logLevel: vega.Warn});
     plot.view.runAsync().catch((error) => { say(plot, "Not drawn: " + error.message); throw error; });
   };

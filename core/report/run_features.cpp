@@ -66,11 +66,9 @@ std::string frequency_caption(const Measured& measured, std::vector<double> aliv
   const auto dense = static_cast<std::size_t>(
       std::count_if(alive.begin(), alive.end(), [](double frequency) { return frequency > kDense; }));
   text += fmt::format("; the median of those that fire does on {}.", share_text(alive[alive.size() / 2]));
-  text += dense == 0 ? " None fires on more than a tenth of the rows."
-                     : fmt::format(
-                           " {} ({}) fire on more than a tenth of the rows: such dense features seldom "
-                           "stand for one thing.",
-                           dense, part(dense));
+  if (dense == 0) return text + " None fires on more than a tenth of the rows.";
+  text += fmt::format(" {} ({}) fire on more than a tenth of the rows{}.", dense, part(dense),
+                      measured.known ? "" : ": such dense features seldom stand for one thing");
   return text;
 }
 
@@ -224,8 +222,7 @@ Figure known_figure(const Measured::Known& known) {
   }
   Figure figure;
   figure.title = "Learnt against true features";
-  figure.spec = heat_map(cells, {"true feature, its number", false},
-                         {"learnt feature, its number (+ a combination, × silent)", false});
+  figure.spec = heat_map(cells, {"true feature", false}, {"learnt feature", false});
   figure.caption = known_caption(known) + cut.note;
   figure.numbers = nearest_table(known, nearest);
   figure.shape = "square";

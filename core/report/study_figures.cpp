@@ -72,15 +72,16 @@ void add_looks(const StudyRecord& study, TradeOff& data) {
   }
 }
 
-/// Points that no other beats in both.
-std::vector<std::string> front_of(const std::vector<TradeOffPoint>& points) {
-  std::vector<std::string> front;
+/// Points that no other beats in both, the sparsest first.
+std::vector<TradeOffPoint> front_of(const std::vector<TradeOffPoint>& points) {
+  std::vector<TradeOffPoint> front;
   for (const TradeOffPoint& point : points) {
     const bool beaten = std::any_of(points.begin(), points.end(), [&](const TradeOffPoint& other) {
       return other.x <= point.x && other.y <= point.y && (other.x < point.x || other.y < point.y);
     });
-    if (!beaten) front.push_back(point.name);
+    if (!beaten) front.push_back(point);
   }
+  std::sort(front.begin(), front.end(), [](const auto& a, const auto& b) { return a.x < b.x; });
   return front;
 }
 
@@ -101,8 +102,9 @@ std::string trade_off_caption(const std::vector<TradeOffPoint>& points) {
   if (points.size() == 1)
     return "One point: there is nothing to trade off. Lower and further left is better.";
   std::string text = "Lower and further left is better. ";
-  const std::vector<std::string> front = front_of(points);
-  text += fmt::format("By their means, {} beaten by no other point in both: {}.",
+  std::vector<std::string> front;
+  for (const TradeOffPoint& point : front_of(points)) front.push_back(point.name);
+  text += fmt::format("By their means, {} beaten by no other point in both (the dashed line): {}.",
                       front.size() == 1 ? "one is" : fmt::format("{} of {} are", front.size(), points.size()),
                       names_text(front));
   const std::size_t overlaps = overlaps_of(points);
@@ -211,6 +213,7 @@ Section trade_off_section(const StudyRecord& study) {
                            fvu->second.spread.std.value_or(0)});
   }
   add_looks(study, data);
+  for (const TradeOffPoint& point : front_of(data.points)) data.front.emplace_back(point.x, point.y);
   const bool x_log = spans_decades(data.points, &TradeOffPoint::x);
   const bool y_log = spans_decades(data.points, &TradeOffPoint::y);
   Figure figure;

@@ -42,6 +42,35 @@ std::string seeds_text(const StudyRecord& study) {
   return count_text(seeds.size(), "seed");
 }
 
+/// The point with the lowest mean of `measure`; null if none has it.
+const StudyPoint* lowest(const StudyRecord& study, const std::string& measure) {
+  const StudyPoint* best = nullptr;
+  for (const StudyPoint& point : study.points) {
+    const auto found = point.measures.find(measure);
+    if (found == point.measures.end()) continue;
+    if (best == nullptr || found->second.spread.mean < best->measures.at(measure).spread.mean) best = &point;
+  }
+  return best;
+}
+
+std::vector<Tile> study_tiles(const StudyRecord& study) {
+  std::vector<Tile> tiles = {
+      {"runs done", fmt::format("{} of {}", study.count("done"), study.runs.size()),
+       fmt::format("{} × {}", count_text(study.points.size(), "point"), seeds_text(study))}};
+  const auto add = [&](const char* name, const char* measure, const char* other, const char* other_title) {
+    const StudyPoint* point = lowest(study, measure);
+    if (point == nullptr) return;
+    const auto beside = point->measures.find(other);
+    tiles.push_back({name, number_text(point->measures.at(measure).spread.mean),
+                     beside == point->measures.end() ? point->label
+                                                     : fmt::format("{}, at {} {}", point->label, other_title,
+                                                                   number_text(beside->second.spread.mean))});
+  };
+  add("lowest FVU", "fvu", "l0", "L0");
+  add("lowest L0", "l0", "fvu", "FVU");
+  return tiles;
+}
+
 Section varied_section(const StudyRecord& study) {
   Section section{"What was varied", {}, {}, {}, {}};
   if (study.axes.empty()) {
@@ -88,6 +117,7 @@ Cell mean_cell_of(const PointMeasure& measure) {
 Cell difference_cell_of(const PointMeasure& measure) {
   if (!measure.difference) return {"", "number"};
   const Difference& difference = *measure.difference;
+  if (difference.mean == 0 && difference.low == 0.0 && difference.high == 0.0) return {"0", "number"};
   if (!difference.low || !difference.high) return {signed_text(difference.mean), "number"};
   const Verdict verdict = verdict_of(difference);
   const char* mark = verdict == Verdict::clear ? " *" : verdict == Verdict::hint ? " (*)" : "";
@@ -244,6 +274,7 @@ Page study_page(const StudyRecord& study) {
   page.lead =
       fmt::format("{}; {} × {}. {} of {} done.", axes_text(study), count_text(study.points.size(), "point"),
                   seeds_text(study), done, count_text(study.runs.size(), "run"));
+  page.tiles = study_tiles(study);
   const auto tell = [&](const char* status, const char* what) {
     const std::size_t count = study.count(status);
     if (count > 0) page.notices.push_back(fmt::format("{} {}.", count_text(count, "run"), what));
