@@ -73,7 +73,7 @@ void set_axis(json& spec, const std::string& name, const Scale& scale, const std
   for (json& axis : spec["axes"]) {
     if (axis["scale"] != name) continue;
     axis["title"] = scale.title;
-    if (!scale.logarithmic) continue;
+    if (!scale.logarithmic || !along["domain"].is_array()) continue;
     axis["values"] = decade_ticks(along["domain"][0].get<double>(), along["domain"][1].get<double>());
     axis["format"] = "~g";
   }

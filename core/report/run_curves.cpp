@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 
@@ -15,6 +16,8 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t kTableRows = 20;  ///< of a curve, evenly over its steps
+constexpr double kAlike = 1.05;         ///< ratio of held-out FVU to a batch's that tells nothing
+constexpr double kMuchWorse = 1.25;
 
 std::vector<double> values_of(const Series& series) {
   std::vector<double> values;
@@ -61,8 +64,24 @@ Figure curve_figure(const std::string& title, const std::vector<Series>& series,
 }
 
 std::string from_to(const Series& series) {
-  return fmt::format("From {} to {}; {}.", number_text(series.points.front().second),
-                     number_text(series.points.back().second), trend_text(trend_of(values_of(series))));
+  const std::vector<double> values = values_of(series);
+  const bool constant =
+      std::all_of(values.begin(), values.end(), [&](double value) { return value == values[0]; });
+  if (constant) return fmt::format("{} at every report.", number_text(values.front()));
+  return fmt::format("From {} to {}; {}.", number_text(values.front()), number_text(values.back()),
+                     trend_text(trend_of(values)));
+}
+
+/// How rows never trained on are rebuilt beside a batch of the last step.
+std::string held_out_text(double held_out, double last) {
+  const char* verdict = "no sign of rows learnt by heart.";
+  if (held_out > kMuchWorse * last) {
+    verdict = "rows never trained on are rebuilt worse.";
+  } else if (held_out > kAlike * last) {
+    verdict = "rows never trained on may be rebuilt a little worse; one batch is too few to tell.";
+  }
+  return fmt::format(" Held-out rows have {}, the batch of the last report {}: {}", number_text(held_out),
+                     number_text(last), verdict);
 }
 
 void add_fvu(const RunRecord& run, Section& section) {
@@ -70,11 +89,7 @@ void add_fvu(const RunRecord& run, Section& section) {
   if (fvu.points.empty()) return;
   std::string caption = from_to(fvu);
   if (const auto held_out = RunRecord::number(run.summary, "held_out.fvu")) {
-    const double last = fvu.points.back().second;
-    caption +=
-        fmt::format(" Held-out rows have {}, the last batch {}: ", number_text(*held_out), number_text(last));
-    caption += *held_out > 1.2 * last ? "rows never trained on are rebuilt worse."
-                                      : "no sign of rows learnt by heart.";
+    caption += held_out_text(*held_out, fvu.points.back().second);
   }
   section.figures.push_back(
       curve_figure("Variance unexplained (FVU)", {fvu}, "FVU, share of the batch's variance", caption));
@@ -90,14 +105,23 @@ void add_l0(const RunRecord& run, Section& section) {
 void add_dead(const RunRecord& run, Section& section) {
   const Series dead{"dead share", run.curve("dead_share")};
   if (dead.points.empty()) return;
-  const double last = dead.points.back().second;
   const auto after = run.config_number("run.dead_after");
-  std::string caption = last == 0 ? "No feature is dead at the end."
+  const std::string meaning =
+      after ? fmt::format(
+                  " Dead is who was silent for the last {} rows: before so many were seen, none can be.",
+                  number_text(*after))
+            : "";
+  const std::vector<double> shares = values_of(dead);
+  if (std::all_of(shares.begin(), shares.end(), [](double share) { return share == 0; })) {
+    section.text.push_back("No feature was dead at any report." + meaning);
+    return;
+  }
+  const std::string caption = shares.back() == 0
+                                  ? "No feature is dead at the end."
                                   : fmt::format("{} of the features are dead at the end; {}.",
-                                                share_text(last), trend_text(trend_of(values_of(dead))));
-  if (after) caption += fmt::format(" Dead means silent for the last {} rows", number_text(*after));
-  if (after) caption += ": before so many were seen, none can be.";
-  section.figures.push_back(curve_figure("Dead features", {dead}, "share of the features", caption));
+                                                share_text(shares.back()), trend_text(trend_of(shares)));
+  section.figures.push_back(
+      curve_figure("Dead features", {dead}, "dead features, share of all", caption + meaning));
 }
 
 /// (step, part `what` of each term), in the order of the config.

@@ -5,6 +5,7 @@
 #include <map>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace regulon::core {
@@ -36,5 +37,9 @@ struct Report {
 
 /// The report as one JSON object.
 nlohmann::json to_json(const Report& report);
+
+/// The report as figures by tag: "fvu", "terms/NAME/value", "terms/NAME/weighted" of the terms that ran,
+/// "figures/NAME.figure".
+std::vector<std::pair<std::string, double>> scalars_of(const Report& report);
 
 }  // namespace regulon::core

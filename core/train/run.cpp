@@ -15,6 +15,7 @@
 
 #include "core/data/export_toy.h"
 #include "core/data/prefetcher.h"
+#include "core/io/event_file.h"
 #include "core/io/json_file.h"
 #include "core/io/run_folder.h"
 #include "core/io/safetensors.h"
@@ -160,6 +161,7 @@ class Training {
       trainer_.load(SafetensorsFile(checkpoint->path).tensors(), checkpoint->step, checkpoint->path.string());
     }
     folder_.cut_metrics(trainer_.step_number());
+    events_.emplace(folder_.path(), trainer_.step_number());
   }
 
   TrainResult run() {
@@ -199,6 +201,7 @@ class Training {
       trainer_.step(batch, &report);
       stamp(report);
       folder_.append_metrics(to_json(report));
+      events_->append(report.step, scalars_of(report));
       if (callbacks_.on_report) callbacks_.on_report(report);
       last = report;
     } else {
@@ -244,6 +247,7 @@ class Training {
   Normalisation normalisation_;
   Trainer trainer_;
   RunFolder folder_;  // after all that may refuse its input: what is refused leaves no folder behind
+  std::optional<EventFile> events_;
   std::chrono::steady_clock::time_point began_;
   std::chrono::steady_clock::time_point reported_at_;
   std::int64_t first_step_ = 0;

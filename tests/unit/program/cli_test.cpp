@@ -55,7 +55,7 @@ TEST_F(CommandLine, UnknownOptionGetsASuggestion) {
 
 TEST_F(CommandLine, EveryVerbHasHelp) {
   for (const std::string verb :
-       {"quickstart", "train", "study", "data", "eval", "export", "import", "plugins"}) {
+       {"quickstart", "train", "study", "report", "data", "eval", "export", "import", "plugins"}) {
     const Ended ended = run_program({verb, "--help"});
     EXPECT_EQ(ended.exit_code, 0) << verb;
     EXPECT_NE(ended.out.find(verb), std::string::npos) << ended.out;

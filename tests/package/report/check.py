@@ -1,0 +1,126 @@
+#!/usr/bin/env python3
+"""Makes reports of all kinds and opens them in a browser: see browser.py.
+
+    check.py REGULON FOLDER     REGULON: the program; FOLDER: where to work, emptied first
+
+Runs and studies are trained by the program where that is quick; those that are damaged, unfinished or named by somebody
+hostile are written here. Exit code 77 if there is no browser.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import browser
+
+CONFIG = """
+[run]
+name = "small"
+steps = 300
+report_every = 10
+[data]
+source = "toy.pairs"
+batch = 128
+[model]
+features = 16
+[optimiser]
+learning_rate = 3e-3
+[encoder]
+plugin = "linear"
+[[loss]]
+plugin = "mse"
+[[loss]]
+plugin = "l1"
+weight = 0.1
+[[loss]]
+plugin = "orthogonality"
+weight = -0.01
+"""
+STUDY = """
+[study]
+name = "two_axes"
+seeds = 2
+[[axis]]
+key = "loss.l1.weight"
+values = [0.1, 0.3, 0.6]
+[[axis]]
+name = "features"
+[[axis.point]]
+name = "16"
+[[axis.point]]
+name = "32"
+set = ["model.features=32"]
+"""
+ALIEN = "</script><script>window.alien=1</script><img src=x onerror=window.alien=1>\"'ünï"
+FIGURES = {"trained": 8, "study": 12, "unfinished": 3, "hostile": 5, "hostile_study": 5, "failed_study": 0}
+
+
+def hostile_run(folder):
+    """A finished run whose every name is an attack; it has no plugins that could measure it again."""
+    folder.mkdir()
+    config = {"run": {"name": ALIEN, "steps": 20}, "encoder": {"plugin": ALIEN, "activation": ALIEN},
+              "model": {"features": 100}, "data": {"source": ALIEN}, "loss": [{"name": ALIEN, "plugin": "mse"}]}  # fmt: skip
+    (folder / "manifest.json").write_text(json.dumps({"config": config, "seed": 0, "versions": {ALIEN: ALIEN}}))
+    lines = [{"step": step, "fvu": 1 / step, "l0": 3, "dead_share": step / 100, "gradient_norm": 1e-9 * step,
+              "terms": {ALIEN: {"value": step, "weighted": 2.0 * step}}} for step in range(1, 21)]  # fmt: skip
+    (folder / "metrics.jsonl").write_text("\n".join(map(json.dumps, lines)) + '\n{"step": 21, "fv')
+    frequency = {"unused": 0.5, "below_1e-3": 0.25, "above": 0.25}
+    held_out = {"fvu": 0.5, "l0": 3, "rows": 10, "frequency": frequency}
+    (folder / "summary.json").write_text(json.dumps({"held_out": held_out, "last": lines[-1]}))
+    return config
+
+
+def hostile_study(folder, status):
+    """Points that are attacks, one seed each: no spread, no interval."""
+    folder.mkdir()
+    names = ["base", ALIEN, "long " * 30]
+    points, runs = [], []
+    for i, name in enumerate(names):
+        figures = {"fvu": 0.1 * (i + 1), "l0": 10.0**i, "cosine": 0.9 + 0.01 * i}
+        measures = {key: {"n": 1, "mean": value, "std": None, "min": value, "max": value} for key, value in figures.items()}
+        if i > 0:
+            for measure in measures.values():
+                measure["difference"] = {"n": 1, "mean": 0.1, "low": None, "high": None}
+        points.append({"point": f"{ALIEN}={name}", "choices": {ALIEN: name}, "measures": measures if status == "done" else {}})
+        run = {"run": f"{name},seed=0", "point": points[-1]["point"], "seed": 0, "choices": {}, "status": status}
+        runs.append(run | ({"summary": {"held_out": figures}} if status == "done" else {"error": f"it failed: {ALIEN}\nline 2"}))
+    results = {"study": ALIEN, "file": ALIEN, "axes": [{"name": ALIEN, "choices": names}], "points": points, "runs": runs}
+    (folder / "results.json").write_text(json.dumps(results))
+
+
+def main():
+    program, work = sys.argv[1], Path(sys.argv[2])
+    if not browser.find_chromium():
+        print("skipped: no Chromium is here (Debian: apt-get install chromium)")
+        return browser.SKIPPED
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+
+    def regulon(*words, code=0):
+        ended = subprocess.run([program, *map(str, words)], cwd=work, text=True, capture_output=True)
+        assert ended.returncode == code, (words, ended.returncode, ended.stdout, ended.stderr)
+
+    (work / "small.toml").write_text(CONFIG)
+    (work / "study.toml").write_text(STUDY + CONFIG)
+    regulon("train", "small.toml", "--out", "trained")
+    regulon("study", "study.toml", "--out", "study")
+    shutil.copytree(work / "trained", work / "unfinished")
+    (work / "unfinished" / "summary.json").unlink()
+    (work / "unfinished" / "report.html").unlink()
+    hostile_run(work / "hostile")
+    hostile_study(work / "hostile_study", "done")
+    hostile_study(work / "failed_study", "failed")
+    for name in FIGURES:
+        regulon("report", name, "--out", f"{name}.html")
+
+    faults, figures = browser.check([work / f"{name}.html" for name in FIGURES], work)
+    few = {name: found for (name, least), found in zip(FIGURES.items(), figures) if found < least}
+    if few:
+        print(f"fewer figures than there should be: {few}")
+    return 1 if faults or few else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,206 @@
+/// Reports on runs: whole, begun, damaged and hostile ones.
+
+#include <gtest/gtest.h>
+#include <regulon/error.h>
+
+#include <set>
+
+#include "core/report/run_page.h"
+#include "core/report/run_record.h"
+#include "core/report/write_report.h"
+#include "tests/unit/support/expect_error.h"
+#include "tests/unit/support/expect_words.h"
+#include "tests/unit/support/program.h"
+
+namespace regulon::core::report {
+namespace {
+
+using nlohmann::json;
+using regulon::tests::expect_error;
+using regulon::tests::expect_words;
+using regulon::tests::read_file;
+using regulon::tests::ScratchFolder;
+using regulon::tests::write_file;
+
+json manifest(const std::string& name) {
+  return {{"config",
+           {{"run", {{"name", name}, {"steps", 200}, {"dead_after", 1000}}},
+            {"encoder", {{"plugin", "linear"}, {"activation", "relu"}}},
+            {"model", {{"features", 8}}},
+            {"loss", {{{"name", "mse"}, {"plugin", "mse"}}, {{"name", name}, {"plugin", "l1"}}}}}},
+          {"seed", 3},
+          {"versions", {{"regulon", "0.1.0"}}},
+          {"data", "abc"}};
+}
+
+json metrics_line(int step, double fvu, const std::string& term) {
+  return {
+      {"step", step},
+      {"fvu", fvu},
+      {"l0", 4.5},
+      {"dead_share", 0.25},
+      {"seconds", 12},
+      {"terms", {{"mse", {{"value", fvu}, {"weighted", fvu}}}, {term, {{"value", 2}, {"weighted", -0.5}}}}}};
+}
+
+class RunReport : public ::testing::Test {
+ protected:
+  std::filesystem::path folder() const { return scratch_ / "run"; }
+  void write_manifest(const std::string& name) { write("manifest.json", manifest(name).dump()); }
+  void write_metrics(const std::string& term) {
+    std::string lines;
+    for (int step = 10; step <= 200; step += 10) lines += metrics_line(step, 1.0 / step, term).dump() + "\n";
+    write("metrics.jsonl", lines);
+  }
+  void write_summary() {
+    write("summary.json", json{{"held_out",
+                                {{"fvu", 0.125},
+                                 {"l0", 4.25},
+                                 {"rows", 1000},
+                                 {"frequency", {{"unused", 0.25}, {"below_1e-1", 0.5}, {"above", 0.25}}}}},
+                               {"last", {{"dead_share", 0.25}}}}
+                              .dump());
+  }
+  void write(const std::string& name, const std::string& text) { write_file(folder() / name, text); }
+  Page page() const { return run_page(read_run_record(folder()), Measured()); }
+  std::string html() {
+    PluginHost host(std::vector<std::filesystem::path>{});
+    write_run_report(folder(), scratch_ / "report.html", host);
+    return read_file(scratch_ / "report.html");
+  }
+
+  ScratchFolder scratch_;
+};
+
+const Figure* figure_of(const Page& page, const std::string& title) {
+  for (const Section& section : page.sections) {
+    for (const Figure& figure : section.figures) {
+      if (figure.title == title) return &figure;
+    }
+  }
+  return nullptr;
+}
+
+TEST_F(RunReport, TellsResultCurvesAndConfig) {
+  write_manifest("plain");
+  write_metrics("plain");
+  write_summary();
+  const Page whole = page();
+  EXPECT_EQ(whole.title, "plain");
+  expect_words(whole.lead, {"87.5%", "4.25 active features", "linear", "relu", "8 features", "mse + plain"});
+  EXPECT_TRUE(whole.notices.empty() || !has_charts());
+  const Figure* fvu = figure_of(whole, "Variance unexplained (FVU)");
+  ASSERT_NE(fvu, nullptr);
+  expect_words(fvu->caption, {"From 0.1 to 0.005", "still falling", "0.125", "rebuilt worse"});
+  EXPECT_EQ(fvu->numbers.rows.size(), 20U);
+  const Figure* terms = figure_of(whole, "Loss terms, times their weights");
+  ASSERT_NE(terms, nullptr);
+  expect_words(terms->caption, {"mse is 1.0% of the loss", "plain is 99.0% of the loss (subtracted)"});
+  expect_words(figure_of(whole, "Dead features")->caption, {"25.0% of the features are dead", "1000 rows"});
+}
+
+TEST_F(RunReport, KnowsDecadesFromTheSummaryAndSaysWhyItKnowsNoMore) {
+  write_manifest("plain");
+  write_summary();
+  const std::string text = html();  // no plugins are here: the run cannot be measured again
+  expect_words(text, {"was not measured again", "25.0% of the features never fire", "no curves"});
+}
+
+TEST_F(RunReport, MeasuredFrequenciesAreCounted) {
+  write_manifest("plain");
+  write_summary();
+  Measured measured;
+  measured.rows = 1000;
+  measured.frequency = {0, 0, 0.001, 0.005, 0.005, 0.02, 0.5, 1};
+  const Page whole = run_page(read_run_record(folder()), measured);
+  const Figure* figure = figure_of(whole, "How often features fire");
+  ASSERT_NE(figure, nullptr);
+  expect_words(figure->caption, {"2 of 8 features (25.0%) never fire on 1000",
+                                 "2 (25.0%) fire on more than a tenth", "seldom stand for one thing"});
+  double all = 0;
+  for (const auto& row : figure->numbers.rows) all += std::stod(row[1].text);
+  EXPECT_EQ(all, 8);
+  EXPECT_EQ(figure->numbers.rows[0][0].text, "never");
+  EXPECT_EQ(figure->numbers.rows[0][1].text, "2");
+}
+
+TEST_F(RunReport, ManyTrueFeaturesAreCutToThoseMatchedWorst) {
+  write_manifest("plain");
+  write_summary();
+  Measured measured;
+  Measured::Known known;
+  known.truths = 100;
+  known.cosines.assign(200 * 100, 0.0F);
+  for (std::size_t t = 0; t < 100; ++t) known.cosines[t * 100 + t] = t < 10 ? 0.5F : 1.0F;
+  for (std::int64_t i = 0; i < 200; ++i) {
+    known.order.push_back(i);
+    known.alive.push_back(i);
+  }
+  measured.known = known;
+  const Page whole = run_page(read_run_record(folder()), measured);
+  const Figure* figure = figure_of(whole, "Learnt against true features");
+  ASSERT_NE(figure, nullptr);
+  std::set<std::string> columns;
+  for (const json& cell : figure->spec["data"][0]["values"]) columns.insert(cell["x"].get<std::string>());
+  EXPECT_EQ(columns.size(), 80U);
+  for (int t = 0; t < 10; ++t) EXPECT_EQ(columns.count(std::to_string(t)), 1U) << t;
+  expect_words(figure->caption, {"80 true features that are matched worst"});
+  EXPECT_EQ(figure->numbers.rows.size(), 100U);
+}
+
+TEST_F(RunReport, AnUnfinishedRunIsSaidToBeOne) {
+  write_manifest("plain");
+  write_metrics("plain");
+  expect_words(html(), {"not finished", "step 200 of 200", "There is no result yet"});
+}
+
+TEST_F(RunReport, ATornLineIsLeftOutAndCounted) {
+  write_manifest("plain");
+  write("metrics.jsonl", metrics_line(10, 0.5, "x").dump() + "\n[1]\n{\"fvu\": 1}\n{\"step\": 20, \"fv");
+  const RunRecord run = read_run_record(folder());
+  EXPECT_EQ(run.metrics.size(), 1U);
+  EXPECT_EQ(run.torn, 3U);
+  expect_words(html(), {"3 lines of metrics.jsonl"});
+}
+
+TEST_F(RunReport, NumbersThatAreNoneAreLeftOut) {
+  write_manifest("plain");
+  write("metrics.jsonl", R"({"step": 1, "fvu": null, "l0": "many", "terms": {"mse": 3}})"
+                         "\n");
+  EXPECT_EQ(figure_of(page(), "Variance unexplained (FVU)"), nullptr);
+  EXPECT_EQ(figure_of(page(), "Loss terms, times their weights"), nullptr);
+}
+
+TEST_F(RunReport, HostileNamesAreText) {
+  const std::string name = "<script>window.alien=1</script>\"' ünï";
+  write_manifest(name);
+  write_metrics(name);
+  write_summary();
+  const std::string text = html();
+  EXPECT_EQ(text.find("<script>window.alien"), std::string::npos);
+  expect_words(text, {"&lt;script&gt;window.alien=1&lt;/script&gt;&quot;&apos; ünï"});
+}
+
+TEST_F(RunReport, DamagedFoldersAreRefused) {
+  expect_error<InputError>([&] { is_study(folder()); }, {"nothing to report on", "no such folder"});
+  std::filesystem::create_directories(folder());
+  expect_error<InputError>([&] { is_study(folder()); }, {"nothing to report on", "neither"});
+  expect_error<InputError>([&] { page(); }, {"is not a run", "no manifest.json"});
+  for (const char* broken : {"", "[]", "{\"config\": 1}", "{}", "{\"config\""}) {
+    write("manifest.json", broken);
+    expect_error<InputError>([&] { page(); }, {"is not a run"});
+  }
+  write_manifest("plain");
+  write("summary.json", "not JSON");
+  expect_error<InputError>([&] { page(); }, {"summary.json", "is damaged", "--resume"});
+}
+
+TEST_F(RunReport, AReportThatCannotBeWrittenIsAnErrorThatNamesIt) {
+  write_manifest("plain");
+  PluginHost host(std::vector<std::filesystem::path>{});
+  expect_error<RunError>([&] { write_run_report(folder(), scratch_ / "nowhere" / "r.html", host); },
+                         {"nowhere/r.html"});
+}
+
+}  // namespace
+}  // namespace regulon::core::report
