@@ -15,8 +15,11 @@ namespace {
 using nlohmann::json;
 
 constexpr double kWorthLogarithm = 20;
-constexpr std::size_t kDotted = 40;       ///< a series of fewer points has them marked
-constexpr double kWidestSquare = 540;     ///< of a heat map, in pixels
+constexpr std::size_t kDotted = 40;    ///< a series of fewer points has them marked
+constexpr double kWidestSquare = 540;  ///< of a heat map, in pixels
+constexpr double kBesideNever = 0.7;   ///< decades that the word "never" takes on an axis
+constexpr double kTinyTick = 1e-3;     ///< below and above these, ticks are written with an exponent
+constexpr double kHugeTick = 1e6;
 constexpr std::size_t kNamedPoints = 16;  ///< of a trade-off; more names would cover each other
 
 /// The chart `name` with the look that all have.
@@ -65,7 +68,7 @@ json decade_ticks(double low, double high) {
 /// Titles the axis along `scale` ("x", "y") and sets its domain to what holds all of `values` with some air.
 void set_axis(json& spec, const std::string& name, const Scale& scale, const std::vector<double>& values) {
   json& along = named(spec["scales"], name);
-  if (!values.empty()) along["domain"] = domain_of(values, scale.logarithmic);
+  if (!values.empty() || scale.logarithmic) along["domain"] = domain_of(values, scale.logarithmic);
   if (scale.logarithmic) {
     along["type"] = "log";
     along["nice"] = false;
@@ -73,7 +76,10 @@ void set_axis(json& spec, const std::string& name, const Scale& scale, const std
   for (json& axis : spec["axes"]) {
     if (axis["scale"] != name) continue;
     axis["title"] = scale.title;
-    if (!scale.logarithmic || !along["domain"].is_array()) continue;
+    double most = 0;
+    for (const double value : values) most = std::max(most, std::isfinite(value) ? std::abs(value) : 0);
+    if (most > 0 && (most < kTinyTick || most >= kHugeTick)) axis["format"] = "~g";
+    if (!scale.logarithmic) continue;
     axis["values"] = decade_ticks(along["domain"][0].get<double>(), along["domain"][1].get<double>());
     axis["format"] = "~g";
   }
@@ -162,7 +168,8 @@ json decade_bars(const std::vector<Bar>& bars, std::optional<double> never_at, c
   named(spec["scales"], "x")["domain"] = {low, high};
   json ticks = json::array();
   if (never_at) ticks.push_back(*never_at);
-  for (double tick = std::ceil(never_at ? *never_at + 0.3 : low); tick <= high; ++tick) ticks.push_back(tick);
+  for (double tick = std::ceil(never_at ? *never_at + kBesideNever : low); tick <= high; ++tick)
+    ticks.push_back(tick);
   json& axis = spec["axes"][1];
   axis["values"] = ticks;
   const std::string powers =
@@ -199,6 +206,7 @@ json trade_off_chart(const TradeOff& data, const Scale& x, const Scale& y) {
   json values = json::array();
   std::vector<double> xs;
   std::vector<double> ys;
+  const bool named_here = data.points.size() <= kNamedPoints && data.colour_title.empty();
   for (const TradeOffPoint& point : data.points) {
     if (!drawable(point.x, x) || !drawable(point.y, y)) continue;
     // A bar that reaches below zero has no end on a logarithmic scale: it stops at a tenth of its middle.
@@ -209,7 +217,7 @@ json trade_off_chart(const TradeOff& data, const Scale& x, const Scale& y) {
     const double y_low = low(point.y, point.y_spread, y.logarithmic);
     xs.insert(xs.end(), {x_low, point.x + point.x_spread});
     ys.insert(ys.end(), {y_low, point.y + point.y_spread});
-    values.push_back({{"name", data.points.size() <= kNamedPoints ? point.name : ""},
+    values.push_back({{"name", named_here ? point.name : ""},
                       {"colour", point.colour},
                       {"shape", point.shape},
                       {"x", point.x},

@@ -151,6 +151,7 @@ std::string to_html(const Page& page) {
   std::string html = shape.render(page_data(page));
   // Last, and by hand: these hold braces of their own, and the library is half a megabyte.
   html = with_part(std::move(html), "<!--style-->", asset("style.css"));
+  html = with_part(std::move(html), "<!--licence-->", asset("vega-licence.txt"));
   html = with_part(std::move(html), "<!--draw-->", asset("draw.js"));
   return with_part(std::move(html), "<!--vega-->", asset("vega.js"));
 }

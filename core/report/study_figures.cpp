@@ -40,7 +40,7 @@ std::string names_text(const std::vector<std::string>& names) {
 
 /// A point as a chart calls it: its choices, without the axes' names.
 std::string short_name(const StudyPoint& point) {
-  return point.choices.empty() ? point.label : fmt::format("{}", fmt::join(point.choices, ", "));
+  return point.choices.empty() ? point.label : fmt::format("{}", fmt::join(point.choices, " · "));
 }
 
 /// Axes with more than one choice.
@@ -145,22 +145,30 @@ std::string differences_text(const StudyRecord& study, const std::string& measur
   std::vector<std::string> lower;
   std::vector<std::string> higher;
   std::vector<std::string> open;
+  std::vector<std::string> single;  // one seed has no interval
   bool few = false;
   for (std::size_t i = 1; i < study.points.size(); ++i) {
     const auto found = study.points[i].measures.find(measure);
     if (found == study.points[i].measures.end() || !found->second.difference) continue;
     const std::string kind = kind_of(found->second, false);
-    (kind == "lower" ? lower : kind == "higher" ? higher : open).push_back(short_name(study.points[i]));
-    few = few || found->second.difference->n < kEnoughPairs;
+    auto& names = !found->second.difference->low ? single
+                  : kind == "lower"              ? lower
+                  : kind == "higher"             ? higher
+                                                 : open;
+    names.push_back(short_name(study.points[i]));
+    few = few || (kind != "none" && found->second.difference->n < kEnoughPairs);
   }
   const std::string base = short_name(study.points.front());
   std::string text;
-  if (!lower.empty()) text += fmt::format("Lower than {}: {}. ", base, names_text(lower));
-  if (!higher.empty()) text += fmt::format("Higher than {}: {}. ", base, names_text(higher));
-  if (!open.empty()) text += fmt::format("No difference from {} seen: {}. ", base, names_text(open));
-  if (few && !(lower.empty() && higher.empty()))
-    text += fmt::format("With fewer than {} seeds these are hints, not findings. ", kEnoughPairs);
-  return text;
+  const auto tell = [&](const std::string& what, const std::vector<std::string>& names) {
+    if (!names.empty()) text += fmt::format("{}: {}. ", what, names_text(names));
+  };
+  tell("Lower than " + base, lower);
+  tell("Higher than " + base, higher);
+  tell("No difference from " + base + " seen", open);
+  tell("One seed in common with " + base + ", which cannot tell a difference from chance", single);
+  if (few) text += fmt::format("With fewer than {} seeds these are hints, not findings. ", kEnoughPairs);
+  return text.substr(0, text.find_last_not_of(' ') + 1);
 }
 
 Table dot_table(const std::vector<Dot>& dots) {
@@ -194,7 +202,7 @@ std::optional<Figure> dot_figure(const StudyRecord& study, const MeasureName& na
   figure.spec = dot_chart(dots, {name.axis, false});
   figure.caption = differences_text(study, name.measure);
   if (study.points.size() > kMostDots)
-    figure.caption += fmt::format("The first {} of {} points are drawn.", kMostDots, study.points.size());
+    figure.caption += fmt::format(" The first {} of {} points are drawn.", kMostDots, study.points.size());
   figure.numbers = dot_table(dots);
   return figure;
 }

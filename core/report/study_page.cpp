@@ -153,6 +153,7 @@ std::string notes_on_marks(const StudyRecord& study, const std::vector<MeasureNa
           measure != point.measures.end() && measure->second.difference && measure->second.difference->low;
     }
   }
+  if (compared == 0) return "One seed in common: there are no intervals, and nothing can be said of chance.";
   return fmt::format(
       "* The {0:.0f}% interval leaves zero out. (*) The same, but of fewer than {1} seeds, which say little "
       "about "

@@ -186,8 +186,8 @@ std::int64_t StudyOptions::threads_per_job() const {
 
 std::vector<std::string> train_arguments(const fs::path& config, const fs::path& out,
                                          const StudyOptions& options) {
-  std::vector<std::string> arguments = {"train", config.string(), "--out", out.string(), "--resume",
-                                        "--no-report"};
+  std::vector<std::string> arguments = {"train",      config.string(), "--out",
+                                        out.string(), "--resume",      "--no-report"};
   for (const fs::path& folder : options.plugin_path) {
     arguments.insert(arguments.end(), {"--plugin-path", folder.string()});
   }

@@ -64,7 +64,7 @@ TEST(ReportPage, NeedsNothingElse) {
 TEST(ReportPage, HoldsTheLibraryOnce) {
   EXPECT_EQ(has_charts(), !asset("vega.js").empty());
   const std::string html = to_html(page_of("x"));
-  EXPECT_LT(html.size(), asset("vega.js").size() + 20'000);
+  EXPECT_LT(html.size(), asset("vega.js").size() + 30'000);
   EXPECT_GT(html.size(), asset("vega.js").size());
 }
 

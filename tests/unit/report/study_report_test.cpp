@@ -81,7 +81,7 @@ TEST_F(StudyReport, AClearDifferenceIsMarkedAndSaid) {
   const Table& differences = whole.sections[0].tables[1];
   EXPECT_EQ(differences.rows[0][2].look, "clear");
   expect_words(differences.rows[0][2].text, {"-0.0499", "*"});
-  EXPECT_EQ(figure_named(whole, "FVU").caption, "Lower than x: y. ");
+  EXPECT_EQ(figure_named(whole, "FVU").caption, "Lower than x: y.");
   expect_words(figure_named(whole, "Reconstruction against sparsity").caption,
                {"one is beaten by no other point", "y."});
   expect_words(whole.sections[2].text.back(), {"The same in every run", "cosine"});
@@ -108,7 +108,7 @@ TEST_F(StudyReport, NoDifferenceIsSaidToBeNotSeen) {
   write_study();
   const Page whole = page();
   EXPECT_EQ(whole.sections[0].tables[1].rows[0][2].look, "number");
-  EXPECT_EQ(figure_named(whole, "FVU").caption, "No difference from x seen: y. ");
+  EXPECT_EQ(figure_named(whole, "FVU").caption, "No difference from x seen: y.");
 }
 
 TEST_F(StudyReport, AllRunsFailed) {
