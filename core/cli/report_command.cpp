@@ -1,8 +1,6 @@
-#include <fmt/format.h>
-
 #include "core/cli/commands.h"
+#include "core/cli/write_report.h"
 #include "core/plugin/host.h"
-#include "core/report/write_report.h"
 
 namespace regulon::cli {
 
@@ -16,7 +14,7 @@ int report_command(const ReportArguments& arguments) {
     core::PluginHost host(arguments.plugin_path);
     report::write_run_report(arguments.folder, out, host);
   }
-  fmt::print("report: {}\n", out.string());
+  print_report(out);
   return 0;
 }
 

@@ -5,6 +5,8 @@
 
 #include <cstdio>
 
+#include "core/report/page.h"
+
 namespace regulon::cli {
 namespace {
 
@@ -22,8 +24,13 @@ int write_report(const std::function<void(const std::filesystem::path& out)>& wr
                folder.string());
     return kReportFailed;
   }
-  fmt::print("report: {}\n", out.string());
+  print_report(out);
   return 0;
+}
+
+void print_report(const std::filesystem::path& out) {
+  fmt::print("report: {}{}\n", out.string(),
+             core::report::has_charts() ? "" : " (tables only: this program was built without Vega)");
 }
 
 }  // namespace regulon::cli

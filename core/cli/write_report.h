@@ -13,4 +13,7 @@ namespace regulon::cli {
 int write_report(const std::function<void(const std::filesystem::path& out)>& write,
                  const std::filesystem::path& folder);
 
+/// Says where the report is, and if it has no plots.
+void print_report(const std::filesystem::path& out);
+
 }  // namespace regulon::cli

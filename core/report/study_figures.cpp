@@ -52,24 +52,28 @@ std::vector<std::size_t> varied_axes(const StudyRecord& study) {
   return varied;
 }
 
-/// Gives the points colours and shapes: by the first two axes if names cannot stand beside the points.
-void add_looks(const StudyRecord& study, TradeOff& data) {
+/// Says which axes give colours and shapes, the first two that vary: all points of a chart have a name of
+/// their own only if they are few.
+struct Looks {
+  std::optional<std::size_t> colour_axis;
+  std::optional<std::size_t> shape_axis;
+};
+
+Looks looks_of(const StudyRecord& study) {
+  Looks looks;
   const std::vector<std::size_t> varied = varied_axes(study);
-  const bool coloured = !varied.empty() && study.choices[varied[0]].size() <= kLegendChoices;
-  const bool shaped = varied.size() > 1 && study.choices[varied[1]].size() <= kLegendChoices;
-  data.colours = {""};
-  data.shapes = {""};
-  if (coloured) data.colours = study.choices[varied[0]];
-  if (shaped) data.shapes = study.choices[varied[1]];
-  if (coloured && (varied.size() > 1 || data.points.size() > kDirectNames))
-    data.colour_title = study.axes[varied[0]];
-  if (shaped) data.shape_title = study.axes[varied[1]];
-  for (TradeOffPoint& point : data.points) {
-    const auto of = std::find_if(study.points.begin(), study.points.end(),
-                                 [&](const StudyPoint& one) { return short_name(one) == point.name; });
-    if (coloured) point.colour = of->choices[varied[0]];
-    if (shaped) point.shape = of->choices[varied[1]];
-  }
+  if (!varied.empty() && study.choices[varied[0]].size() <= kLegendChoices) looks.colour_axis = varied[0];
+  if (varied.size() > 1 && study.choices[varied[1]].size() <= kLegendChoices) looks.shape_axis = varied[1];
+  return looks;
+}
+
+/// The legends that the looks need.
+void add_legends(const StudyRecord& study, const Looks& looks, TradeOff& data) {
+  data.colours = looks.colour_axis ? study.choices[*looks.colour_axis] : std::vector<std::string>{""};
+  data.shapes = looks.shape_axis ? study.choices[*looks.shape_axis] : std::vector<std::string>{""};
+  if (looks.shape_axis) data.shape_title = study.axes[*looks.shape_axis];
+  if (looks.colour_axis && (looks.shape_axis || data.points.size() > kDirectNames))
+    data.colour_title = study.axes[*looks.colour_axis];
 }
 
 /// Points that no other beats in both, the sparsest first.
@@ -212,15 +216,17 @@ std::optional<Figure> dot_figure(const StudyRecord& study, const MeasureName& na
 Section trade_off_section(const StudyRecord& study) {
   Section section{"Trade-off", {}, {}, {}, {}};
   TradeOff data;
+  const Looks looks = looks_of(study);
   for (const StudyPoint& point : study.points) {
     const auto fvu = point.measures.find("fvu");
     const auto l0 = point.measures.find("l0");
     if (fvu == point.measures.end() || l0 == point.measures.end()) continue;
-    data.points.push_back({short_name(point), "", "", l0->second.spread.mean,
+    data.points.push_back({short_name(point), looks.colour_axis ? point.choices[*looks.colour_axis] : "",
+                           looks.shape_axis ? point.choices[*looks.shape_axis] : "", l0->second.spread.mean,
                            l0->second.spread.std.value_or(0), fvu->second.spread.mean,
                            fvu->second.spread.std.value_or(0)});
   }
-  add_looks(study, data);
+  add_legends(study, looks, data);
   for (const TradeOffPoint& point : front_of(data.points)) data.front.emplace_back(point.x, point.y);
   const bool x_log = spans_decades(data.points, &TradeOffPoint::x);
   const bool y_log = spans_decades(data.points, &TradeOffPoint::y);

@@ -251,6 +251,10 @@ Section runs_section(const StudyRecord& study) {
   Table runs{"All runs", {{"run", ""}, {"seed", "number"}, {"status", ""}}, {}, "", true, {}};
   for (const MeasureName& column : columns) runs.head.push_back({column.title, "number"});
   for (const StudyRun& run : study.runs) {
+    if (runs.rows.size() == kMostLines) {
+      runs.note = "The rest stands in runs.csv.";
+      break;
+    }
     std::vector<Cell> cells = {{run.name, "name"}, {std::to_string(run.seed), "number"}, {run.status, ""}};
     for (const MeasureName& column : columns) {
       const auto value = run.measures.find(column.measure);
