@@ -131,10 +131,12 @@ RunFolder::RunFolder(fs::path folder, const nlohmann::json& manifest, bool resum
     throw InputError({folder_.string(), "cannot be a run's folder", "a folder, or nothing there yet",
                       "a file", "choose another with --out"});
   }
-  check_free(manifest, resume);
   try {
+    // Before anything is made here; whoever holds the folder is told first.
+    if (fs::exists(folder_ / ".lock")) lock_ = std::make_unique<Lock>(folder_);
+    check_free(manifest, resume);
     make_folders(folder_ / "checkpoints");
-    lock_ = std::make_unique<Lock>(folder_);
+    if (!lock_) lock_ = std::make_unique<Lock>(folder_);
     check_free(manifest, resume);  // again: until now another process could train here
     const fs::path path = folder_ / "manifest.json";
     if (!resume || !fs::exists(path)) write_atomically(path, manifest.dump(2) + "\n");

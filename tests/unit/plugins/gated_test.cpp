@@ -3,47 +3,30 @@
 #include <regulon/loss_term.h>
 
 #include "tests/unit/support/gradients.h"
-#include "tests/unit/support/load_plugin.h"
-#include "tests/unit/support/toy_step.h"
+#include "tests/unit/support/prepared_encoder.h"
 
 namespace regulon {
 namespace {
 
 using tests::ToyStep;
 
-/// A prepared gated encoder whose parameters are not their initial ones.
-struct Prepared {
+struct Prepared : tests::PreparedEncoder {
   explicit Prepared(const std::map<std::string, ParamValue>& settings = {}, bool perturbed = true)
-      : encoder(tests::make_plugin<Encoder>("gated", settings)) {
-    preparation.features = ToyStep::kFeatures;
-    preparation.width = ToyStep::kWidth;
-    preparation.dictionary_weight = toy.weight.detach();
-    preparation.dictionary_bias = toy.bias.detach();
-    preparation.sample = tests::normal({70, ToyStep::kWidth}, 9);
-    encoder->prepare(preparation);
+      : PreparedEncoder("gated", settings) {
     if (!perturbed) return;
     weight().detach().copy_(tests::normal({7, 4}, 21));
     gate_bias().detach().copy_(tests::normal({7}, 22) * 0.3);
     magnitude_bias().detach().copy_(tests::normal({7}, 23) * 0.3);
     log_scale().detach().copy_(tests::normal({7}, 24) * 0.3);
   }
-  const at::Tensor& parameter(std::size_t i) const { return preparation.parameters().at(i).tensor; }
-  const at::Tensor& weight() const { return parameter(0); }
-  const at::Tensor& gate_bias() const { return parameter(1); }
-  const at::Tensor& magnitude_bias() const { return parameter(2); }
-  const at::Tensor& log_scale() const { return parameter(3); }
-  Codes encode(const Selection& selection = {}) const {
-    return encoder->encode(
-        {toy.batch, Dictionary(toy.weight, toy.bias, 0, false), selection, toy.costs, 0, true, {}});
-  }
+  at::Tensor weight() const { return parameter("weight"); }
+  at::Tensor gate_bias() const { return parameter("gate_bias"); }
+  at::Tensor magnitude_bias() const { return parameter("magnitude_bias"); }
+  at::Tensor log_scale() const { return parameter("log_scale"); }
   /// (x - b) W^T + b_gate and exp(r) (x - b) W^T + b_mag, by plain matrix algebra with gradient.
   at::Tensor product() const { return at::matmul(toy.batch - toy.bias, weight().t()); }
   at::Tensor gate() const { return product() + gate_bias(); }
   at::Tensor magnitude() const { return at::relu(product() * log_scale().exp() + magnitude_bias()); }
-
-  ToyStep toy;
-  Preparation preparation;
-  std::unique_ptr<Encoder> encoder;
 };
 
 at::Tensor channel(const Codes& codes, const std::string& name) {

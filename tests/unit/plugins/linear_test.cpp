@@ -2,42 +2,16 @@
 #include <regulon/encoder.h>
 
 #include "tests/unit/support/gradients.h"
-#include "tests/unit/support/load_plugin.h"
-#include "tests/unit/support/toy_step.h"
+#include "tests/unit/support/prepared_encoder.h"
 
 namespace regulon::linear_test {
 namespace {
 
 using tests::ToyStep;
 
-/// A prepared encoder with the learnt tensors at hand, filled with numbers that are not their initial ones.
-struct Prepared {
+struct Prepared : tests::PreparedEncoder {
   explicit Prepared(const std::map<std::string, ParamValue>& settings)
-      : encoder(tests::make_plugin<Encoder>("linear", settings)) {
-    preparation.features = ToyStep::kFeatures;
-    preparation.width = ToyStep::kWidth;
-    preparation.dictionary_weight = toy.weight.detach();
-    preparation.dictionary_bias = toy.bias.detach();
-    encoder->prepare(preparation);
-  }
-  at::Tensor parameter(const std::string& name) const {
-    for (const auto& registered : preparation.parameters()) {
-      if (registered.name == name) return registered.tensor;
-    }
-    return {};
-  }
-  void perturb() {
-    if (parameter("weight").defined()) parameter("weight").detach().copy_(tests::normal({7, 4}, 21));
-    parameter("bias").detach().copy_(tests::normal({7}, 22));
-  }
-  Codes encode() {
-    EncodeView view{toy.batch, Dictionary(toy.weight, toy.bias, 0, false), Selection{}, toy.costs, 0, true,
-                    {}};
-    return encoder->encode(view);
-  }
-  ToyStep toy;
-  Preparation preparation;
-  std::unique_ptr<Encoder> encoder;
+      : PreparedEncoder("linear", settings) {}
 };
 
 /// max(0, (x - center) · weight^T + bias), by plain matrix algebra.

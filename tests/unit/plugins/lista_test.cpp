@@ -2,41 +2,17 @@
 #include <regulon/encoder.h>
 
 #include "tests/unit/support/gradients.h"
-#include "tests/unit/support/load_plugin.h"
-#include "tests/unit/support/toy_step.h"
+#include "tests/unit/support/prepared_encoder.h"
 
 namespace regulon::lista_test {
 namespace {
 
 using tests::ToyStep;
 
-struct Prepared {
-  explicit Prepared(const std::map<std::string, ParamValue>& settings)
-      : encoder(tests::make_plugin<Encoder>("lista", settings)) {
-    preparation.features = ToyStep::kFeatures;
-    preparation.width = ToyStep::kWidth;
-    preparation.dictionary_weight = toy.weight.detach();
-    preparation.dictionary_bias = toy.bias.detach();
-    encoder->prepare(preparation);
-    std::uint64_t seed = 50;
-    for (const auto& registered : preparation.parameters()) {
-      if (registered.name != "eta")
-        registered.tensor.detach().copy_(tests::normal(registered.tensor.sizes(), ++seed) * 0.7);
-    }
+struct Prepared : tests::PreparedEncoder {
+  explicit Prepared(const std::map<std::string, ParamValue>& settings) : PreparedEncoder("lista", settings) {
+    perturb("eta");
   }
-  at::Tensor parameter(const std::string& name) const {
-    for (const auto& registered : preparation.parameters()) {
-      if (registered.name == name) return registered.tensor;
-    }
-    return {};
-  }
-  Codes encode(const Selection& selection = {}) {
-    return encoder->encode(
-        {toy.batch, Dictionary(toy.weight, toy.bias, 0, false), selection, toy.costs, 0, true, {}});
-  }
-  ToyStep toy;
-  Preparation preparation;
-  std::unique_ptr<Encoder> encoder;
 };
 
 /// The recursion as papers write it: pre-activations add up.

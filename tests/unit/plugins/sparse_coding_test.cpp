@@ -5,30 +5,16 @@
 
 #include "tests/unit/support/expect_error.h"
 #include "tests/unit/support/gradients.h"
-#include "tests/unit/support/load_plugin.h"
-#include "tests/unit/support/toy_step.h"
+#include "tests/unit/support/prepared_encoder.h"
 
 namespace regulon::sparse_coding_test {
 namespace {
 
 using tests::ToyStep;
 
-struct Prepared {
+struct Prepared : tests::PreparedEncoder {
   explicit Prepared(const std::map<std::string, ParamValue>& settings)
-      : encoder(tests::make_plugin<Encoder>("sparse_coding", settings)) {
-    preparation.features = ToyStep::kFeatures;
-    preparation.width = ToyStep::kWidth;
-    preparation.dictionary_weight = toy.weight.detach();
-    preparation.dictionary_bias = toy.bias.detach();
-    encoder->prepare(preparation);
-  }
-  Codes encode(const Selection& selection = {}) {
-    return encoder->encode(
-        {toy.batch, Dictionary(toy.weight, toy.bias, 0, false), selection, toy.costs, 0, true, {}});
-  }
-  ToyStep toy;
-  Preparation preparation;
-  std::unique_ptr<Encoder> encoder;
+      : PreparedEncoder("sparse_coding", settings) {}
 };
 
 Selection largest(std::int64_t k) {

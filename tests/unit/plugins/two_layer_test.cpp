@@ -5,42 +5,16 @@
 #include "core/plugin/host.h"
 #include "tests/unit/support/expect_error.h"
 #include "tests/unit/support/gradients.h"
-#include "tests/unit/support/load_plugin.h"
-#include "tests/unit/support/toy_step.h"
+#include "tests/unit/support/prepared_encoder.h"
 
 namespace regulon::two_layer_test {
 namespace {
 
 using tests::ToyStep;
 
-/// A prepared encoder with the learnt tensors at hand.
-struct Prepared {
+struct Prepared : tests::PreparedEncoder {
   explicit Prepared(const std::map<std::string, ParamValue>& settings)
-      : encoder(tests::make_plugin<Encoder>("two_layer", settings)) {
-    preparation.features = ToyStep::kFeatures;
-    preparation.width = ToyStep::kWidth;
-    preparation.dictionary_weight = toy.weight.detach();
-    preparation.dictionary_bias = toy.bias.detach();
-    preparation.sample = tests::normal({200, ToyStep::kWidth}, 9);
-    preparation.generator = named_generator(5, "test");
-    encoder->prepare(preparation);
-  }
-  at::Tensor parameter(const std::string& name) const {
-    for (const auto& registered : preparation.parameters()) {
-      if (registered.name == name) return registered.tensor;
-    }
-    return {};
-  }
-  /// Sets everything learnt to numbers that are not its first ones.
-  void perturb() {
-    std::uint64_t seed = 40;
-    for (const auto& registered : preparation.parameters())
-      registered.tensor.detach().copy_(tests::normal(registered.tensor.sizes(), ++seed) * 0.7);
-  }
-  Codes encode(const Selection& selection = {}) {
-    return encoder->encode(
-        {toy.batch, Dictionary(toy.weight, toy.bias, 0, false), selection, toy.costs, 0, true, {}});
-  }
+      : PreparedEncoder("two_layer", settings) {}
   /// The layers by plain matrix algebra; `function` is that of the hidden ones.
   template <class Function>
   at::Tensor expected(int layers, bool skip, bool centered, Function function) const {
@@ -54,10 +28,6 @@ struct Prepared {
     if (skip) hidden = at::cat({hidden, input}, 1);
     return at::relu(at::matmul(hidden, parameter("weight").detach().t()) + parameter("bias").detach());
   }
-
-  ToyStep toy;
-  Preparation preparation;
-  std::unique_ptr<Encoder> encoder;
 };
 
 using Widths = std::vector<std::int64_t>;

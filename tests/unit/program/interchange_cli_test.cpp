@@ -74,6 +74,19 @@ TEST_F(InterchangeCommands, ThereAndBackMeasuresTheSame) {
   }
 }
 
+TEST_F(InterchangeCommands, AnImportedRunIsComparedEncodedAndReportedLikeAnyOther) {
+  succeed({"export", at("run"), "--to", "dictionary_learning", "--out", at("sae")});
+  succeed({"import", at("sae"), "--out", at("imported")});
+  const std::string data = at("data/train-*.safetensors");
+  const Ended compared = succeed({"compare", at("run"), at("imported"), "--data", data});
+  expect_words(compared.out, {"MCC 1.0000", "They rebuild the rows alike"});
+  const Ended encoded = succeed({"encode", at("imported"), "--data", data, "--solver", "omp", "--k", "2",
+                                 "--rows", "50", "--out", at("codes.safetensors")});
+  expect_words(encoded.out, {"50 rows"});
+  succeed({"report", at("imported")});
+  EXPECT_TRUE(fs::exists(scratch_ / "imported" / "report.html"));
+}
+
 TEST_F(InterchangeCommands, AnImportedRunIsTrainedOn) {
   succeed({"export", at("run"), "--to", "saelens", "--out", at("sae")});
   succeed({"import", at("sae"), "--out", at("imported")});
