@@ -58,14 +58,18 @@ int report_command(const ReportArguments& arguments);
 struct EvalArguments {
   std::filesystem::path run;
   std::vector<std::string> data;  ///< files or globs; empty: the run's own data
+  std::string tensor;             ///< the matrix's name in those files; empty: as the source "files"
   std::filesystem::path truth;    ///< safetensors with `features`; empty: the source's own
   std::int64_t rows = 0;          ///< 0: the default
   bool json = false;
-  std::optional<double> prune;  ///< leave-one-out pruning of its codes; none: as the run says
-  bool gap = false;             ///< compare the encoder's codes with solvers'
-  core::GapSettings solving;    ///< for the gap
-  std::string drop;             ///< leave codes out: "weakest" or "frequent"; empty: no
-  std::filesystem::path table;  ///< where to write the loss, or the gap, by row; empty: nowhere
+  std::optional<double> prune;       ///< leave-one-out pruning of its codes; none: as the run says
+  bool gap = false;                  ///< compare the encoder's codes with solvers'
+  core::GapSettings solving;         ///< for the gap
+  bool absorption = false;           ///< hold encoder directions against decoder rows
+  std::int64_t top = 0;              ///< rows to find for each feature
+  std::filesystem::path vocabulary;  ///< text whose line i (from 0) is token i; empty: none
+  std::string drop;                  ///< leave codes out: "weakest" or "frequent"; empty: no
+  std::filesystem::path table;       ///< where to write what was found by row or feature; empty: nowhere
   std::vector<std::filesystem::path> plugin_path;
 };
 int eval_command(const EvalArguments& arguments);
@@ -75,7 +79,9 @@ struct CompareArguments {
   std::filesystem::path b;
   std::vector<std::string> data;  ///< files or globs; empty: held-out rows of A's data, or of B's
   std::int64_t rows = 0;          ///< 0: the default
+  std::string tensor;             ///< the matrix's name in those files; empty: as the source "files"
   std::uint64_t seed = 0;         ///< of the random directions
+  bool arithmetic = false;        ///< features of one as sums of the other's
   bool json = false;
   std::filesystem::path out;  ///< safetensors with the tables of features and rows; empty: none
   std::vector<std::filesystem::path> plugin_path;

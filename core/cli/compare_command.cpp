@@ -34,7 +34,7 @@ int compare_command(const CompareArguments& arguments) {
   core::Run a(arguments.a, host);
   core::Run b(arguments.b, host);
   std::unique_ptr<core::Source> files;
-  if (!arguments.data.empty()) files = core::open_files(arguments.data, host);
+  if (!arguments.data.empty()) files = core::open_files(arguments.data, host, arguments.tensor);
   core::Source* const source = rows_of(a, b, files.get());
   if (!files) tell_other_data(a, b);
   std::optional<core::RowColumnsWriter> writer;
@@ -45,8 +45,13 @@ int compare_command(const CompareArguments& arguments) {
   }
   core::ComparisonSettings settings;
   settings.seed = arguments.seed;
-  const core::RunComparison comparison = core::compare_runs(
+  core::RunComparison comparison = core::compare_runs(
       a, b, source, arguments.rows > 0 ? arguments.rows : core::kEvaluationRows, settings, listener);
+  if (arguments.arithmetic) {
+    core::ArithmeticSettings sums;
+    sums.seed = arguments.seed;
+    core::add_arithmetic(comparison, a, b, sums);
+  }
   if (writer) {
     writer->commit(core::feature_tables(comparison),
                    {{"a", arguments.a.string()},

@@ -65,6 +65,20 @@ void print_features(const core::DictionaryComparison& features, const char* whic
   fmt::print("\n");
 }
 
+void print_sums(const core::Arithmetic& sums, const char* title) {
+  fmt::print("\n{}, without negative parts ({} of {} looked at)\n", title, sums.features, sums.of);
+  fmt::print("{:<16}{:>14}{:>14}{:>12}{:>12}{:>14}{:>10}\n", "sums by", "mean cosine", "of random", ">= 0.9",
+             ">= 0.95", "random >= 0.9", "parts");
+  for (const core::ArithmeticPoint& point : sums.points) {
+    const std::string by =
+        point.k > 0 ? fmt::format("{} of {}", point.solver, point.k) : fmt::format("lasso, {}", point.lambda);
+    const auto percent = [](double share) { return fmt::format("{:.1f}%", 100 * share); };
+    fmt::print("{:<16}{:>14.4f}{:>14.4f}{:>12}{:>12}{:>14}{:>10.2f}\n", by, point.mean_cosine,
+               point.random_cosine, percent(point.share_90), percent(point.share_95),
+               percent(point.random_90), point.parts);
+  }
+}
+
 void print_rows(const core::RowComparison& rows) {
   fmt::print("\n{:<34}{:>12}{:>12}\n", fmt::format("On {} rows", rows.a.rows), "A", "B");
   const auto line = [&](const char* name, double core::Evaluation::*figure, int digits, double times = 1) {
@@ -121,6 +135,8 @@ void print_comparison(const core::RunComparison& comparison) {
     print_features(comparison.all, "All features");
   }
   print_nearest(features);
+  if (comparison.a_from_b) print_sums(*comparison.a_from_b, "A's features as sums of B's");
+  if (comparison.b_from_a) print_sums(*comparison.b_from_a, "B's features as sums of A's");
   if (!comparison.rows) return;
   print_rows(*comparison.rows);
   print_losses(comparison.rows->losses);

@@ -2,10 +2,12 @@
 #include <regulon/error.h>
 
 #include <algorithm>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <optional>
 
 #include "core/cli/commands.h"
+#include "core/cli/feature_tables.h"
 #include "core/cli/gap_table.h"
 #include "core/cli/print.h"
 #include "core/io/row_columns.h"
@@ -18,6 +20,18 @@ namespace regulon::cli {
 namespace {
 
 constexpr std::int64_t kGapRows = 1024;  ///< unless somebody asks for more: solvers take their time
+
+std::int64_t rows_wanted(const EvalArguments& arguments) {
+  return arguments.rows > 0 ? arguments.rows : core::kEvaluationRows;
+}
+
+std::vector<std::string> read_lines(const std::filesystem::path& path) {
+  std::ifstream stream(path);
+  if (!stream) throw InputError({path.string(), "cannot be read", "a text file", "none", "check the path"});
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(stream, line);) lines.push_back(line);
+  return lines;
+}
 
 int gap_command(const EvalArguments& arguments, core::Run& run, core::Source& source) {
   run.require_width(source.width());
@@ -37,8 +51,7 @@ int gap_command(const EvalArguments& arguments, core::Run& run, core::Source& so
 }
 
 int drop_command(const EvalArguments& arguments, core::Run& run, core::Source& source) {
-  const core::DropCurve curve = core::drop_curve(
-      run, source, arguments.rows > 0 ? arguments.rows : core::kEvaluationRows, arguments.drop);
+  const core::DropCurve curve = core::drop_curve(run, source, rows_wanted(arguments), arguments.drop);
   if (arguments.json) {
     fmt::print("{}\n", core::to_json(curve).dump(2));
   } else {
@@ -47,11 +60,59 @@ int drop_command(const EvalArguments& arguments, core::Run& run, core::Source& s
   return 0;
 }
 
+int absorption_command(const EvalArguments& arguments, core::Run& run, core::Source& source) {
+  const at::Tensor directions = run.encoder_directions();
+  if (!directions.defined()) {
+    throw InputError({arguments.run.string(), "has an encoder without directions",
+                      "an encoder that looks for each feature in one direction: linear, gated, lista",
+                      run.config().encoder.plugin, "measure a run with such an encoder"});
+  }
+  const core::Evaluation evaluation = run.evaluate(source, rows_wanted(arguments)).held_out;
+  const core::Absorption found = core::absorption_signs(directions, run.model().dictionary().weight(),
+                                                        (evaluation.frequency > 0).nonzero().squeeze(1));
+  if (!arguments.table.empty()) core::write_safetensors(arguments.table, core::absorption_table(found));
+  if (arguments.json) {
+    fmt::print("{}\n", core::to_json(found).dump(2));
+  } else {
+    print_absorption(found, evaluation.frequency);
+  }
+  return 0;
+}
+
+int top_command(const EvalArguments& arguments, core::Run& run, core::Source& source) {
+  if (arguments.table.empty() && arguments.json) {
+    throw InputError({"--top", "has no JSON form: its tables are large", "--table FILE", "--json", {}});
+  }
+  const std::vector<std::string> words =
+      arguments.vocabulary.empty() ? std::vector<std::string>() : read_lines(arguments.vocabulary);
+  const core::FeatureRows found = run.top_rows(source, rows_wanted(arguments), arguments.top);
+  if (!words.empty() && !found.labels.defined()) {
+    throw InputError({"--vocab", "there are no token ids to look up", "data files with `token_ids` [rows]",
+                      "none beside the activations", "leave --vocab out, or take files that have them"});
+  }
+  if (!arguments.table.empty()) core::write_safetensors(arguments.table, core::feature_rows_table(found));
+  if (arguments.json) {
+    const nlohmann::json object = {{"features", found.rows.size(0)}, {"table", arguments.table.string()}};
+    fmt::print("{}\n", object.dump(2));
+  } else {
+    print_feature_rows(found, words);
+  }
+  return 0;
+}
+
 /// Throws InputError for options that ask for two different things.
 void refuse_both(const EvalArguments& arguments) {
-  if (arguments.gap && !arguments.drop.empty()) {
-    throw InputError({"--drop", "cannot be had together with --gap", "one of the two", "both",
+  std::vector<std::string> asked;
+  if (arguments.gap) asked.emplace_back("--gap");
+  if (!arguments.drop.empty()) asked.emplace_back("--drop");
+  if (arguments.absorption) asked.emplace_back("--absorption");
+  if (arguments.top > 0) asked.emplace_back("--top");
+  if (asked.size() > 1) {
+    throw InputError({asked.back(), "cannot be had together with " + asked.front(), "one of the two", "both",
                       "ask for them one after the other"});
+  }
+  if (!arguments.vocabulary.empty() && arguments.top == 0) {
+    throw InputError({"--vocab", "has nothing to print", "--top N beside it", "none", {}});
   }
   if (!arguments.drop.empty() && !arguments.table.empty()) {
     throw InputError({"--table", "is by row, and --drop is not", "--json in its place", "--table", {}});
@@ -66,10 +127,12 @@ int eval_command(const EvalArguments& arguments) {
   core::Run run(arguments.run, host);
   if (arguments.prune) run.model().prune_above(*arguments.prune);
   std::unique_ptr<core::Source> files;
-  if (!arguments.data.empty()) files = core::open_files(arguments.data, host);
+  if (!arguments.data.empty()) files = core::open_files(arguments.data, host, arguments.tensor);
   core::Source& source = files ? *files : run.source();
   if (arguments.gap) return gap_command(arguments, run, source);
   if (!arguments.drop.empty()) return drop_command(arguments, run, source);
+  if (arguments.absorption) return absorption_command(arguments, run, source);
+  if (arguments.top > 0) return top_command(arguments, run, source);
   const at::Tensor truth =
       arguments.truth.empty() ? at::Tensor() : core::SafetensorsFile(arguments.truth).tensor("features");
   std::optional<core::RowColumnsWriter> writer;
@@ -78,8 +141,7 @@ int eval_command(const EvalArguments& arguments) {
     writer.emplace(arguments.table, std::vector<std::string>{"loss"});
     listener = [&](const at::Tensor& losses) { writer->add({losses}); };
   }
-  const core::RunEvaluation evaluation =
-      run.evaluate(source, arguments.rows > 0 ? arguments.rows : core::kEvaluationRows, truth, listener);
+  const core::RunEvaluation evaluation = run.evaluate(source, rows_wanted(arguments), truth, listener);
   if (writer) writer->commit({}, {{"loss_unit", fmt::format("{}", evaluation.held_out.variance)}});
   if (!arguments.json) {
     print_evaluation(evaluation);

@@ -166,6 +166,8 @@ void add_eval(CLI::App& app, Request& request) {
   verb->add_option("--data", request.eval.data,
                    "Files or globs to measure on, in place of the run's held-out rows")
       ->take_all();
+  verb->add_option("--tensor", request.eval.tensor,
+                   "Name of the matrix in those files, where they hold several");
   verb->add_option("--truth", request.eval.truth,
                    "True features: a safetensors file with `features` [n_true, d]");
   verb->add_option("--rows", request.eval.rows, "Rows to look at, at most")->check(CLI::Range(1, 1 << 30));
@@ -174,6 +176,13 @@ void add_eval(CLI::App& app, Request& request) {
                    "Keep a code only if it explains more than this of what the row's others leave")
       ->check(CLI::NonNegativeNumber);
   add_plugin_path(*verb, request.eval);
+  verb->add_flag("--absorption", request.eval.absorption,
+                 "Hold each feature's encoder direction against its own and its neighbour's decoder row");
+  verb->add_option("--top", request.eval.top,
+                   "Find so many rows for each feature: those where it is strongest")
+      ->check(CLI::Range(1, 1024));
+  verb->add_option("--vocab", request.eval.vocabulary,
+                   "With --top: a text file whose line i, from 0, is token i, to print tokens by");
   verb->add_option(
       "--drop", request.eval.drop,
       "Leave codes out, more and more: the `weakest` of each row, or the most `frequent` features");
@@ -187,8 +196,9 @@ void add_eval(CLI::App& app, Request& request) {
   verb->add_option("--k", request.eval.solving.k,
                    "Features a row of pursuits; unless given: the encoder's L0")
       ->check(CLI::NonNegativeNumber);
-  verb->add_option("--table", request.eval.table,
-                   "Write the loss of every row, or with --gap its gap, to this safetensors file");
+  verb->add_option(
+      "--table", request.eval.table,
+      "Write to this safetensors file: the loss of every row, or what --gap, --absorption or --top find");
   verb->callback([&] { request.run = [&] { return regulon::cli::eval_command(request.eval); }; });
 }
 
@@ -201,7 +211,9 @@ void add_compare(CLI::App& app, Request& request) {
   verb->add_option("--data", compare.data,
                    "Files or globs to measure on, in place of the held-out rows of A's data")
       ->take_all();
+  verb->add_option("--tensor", compare.tensor, "Name of the matrix in those files, where they hold several");
   verb->add_option("--rows", compare.rows, "Rows to look at, at most")->check(CLI::Range(1, 1 << 30));
+  verb->add_flag("--arithmetic", compare.arithmetic, "Look for each one's features as sums of the other's");
   verb->add_option("--seed", compare.seed, "Of the random directions to compare with")->capture_default_str();
   verb->add_flag("--json", compare.json, "Print one JSON object");
   verb->add_option(

@@ -1,5 +1,6 @@
 #include "core/data/file_source.h"
 
+#include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -165,7 +166,7 @@ at::Tensor FileSource::held_out(std::int64_t first, std::int64_t count) {
                       fmt::format("{} rows from row {}", count, first),
                       "Hold out more rows, or ask for fewer."});
   }
-  const Shards& shards = held_out_files_.empty() ? training_ : extra_;
+  const Shards& shards = held_out_shards();
   at::Tensor result = at::empty({count, width()}, at::kFloat);
   float* out = result.mutable_data_ptr<float>();
   std::vector<std::int64_t> rows;
@@ -183,6 +184,19 @@ at::Tensor FileSource::held_out(std::int64_t first, std::int64_t count) {
     count -= taken;
   }
   return result;
+}
+
+at::Tensor FileSource::held_out_token_ids(std::int64_t first, std::int64_t count) const {
+  if (!held_out_shards().has_token_ids()) return {};
+  std::vector<at::Tensor> parts = {at::empty({0}, at::kLong)};
+  for (const RowRange& range : held_out_ranges_) {  // each lies in one file
+    const std::int64_t skipped = std::min(first, range.count);
+    const std::int64_t taken = std::min(count, range.count - skipped);
+    if (taken > 0) parts.push_back(held_out_shards().token_ids({range.first + skipped, taken}));
+    first -= skipped;
+    count -= taken;
+  }
+  return at::cat(parts);
 }
 
 std::string FileSource::fingerprint() const {

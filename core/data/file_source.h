@@ -28,6 +28,8 @@ class FileSource final : public Source {
   std::int64_t held_out_rows() const override { return held_out_rows_; }
   /// Throws InputError if the rows reach beyond held_out_rows().
   at::Tensor held_out(std::int64_t first, std::int64_t count) override;
+  /// Of files that hold an integer tensor `token_ids` [rows] beside the activations.
+  at::Tensor held_out_token_ids(std::int64_t first, std::int64_t count) const override;
   at::Tensor true_features() const override { return true_features_; }
   /// XXH3 of the files' sizes, layouts and contents (see Shards::add_to); their names and places do not
   /// matter.
@@ -37,6 +39,7 @@ class FileSource final : public Source {
   void open_held_out(const SourceSetup& setup, const std::vector<std::filesystem::path>& training_files);
   void split();
   void open_true_features(const SourceSetup& setup);
+  const Shards& held_out_shards() const { return held_out_files_.empty() ? training_ : extra_; }
   const BlockOrder::Pool& enter_pool(std::int64_t position);
 
   std::vector<std::string> files_;

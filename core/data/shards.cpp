@@ -82,6 +82,15 @@ void check_matrix(const fs::path& path, const TensorEntry& entry) {
   }
 }
 
+/// The integers `token_ids`, one for each row of the matrix, or undefined.
+at::Tensor tokens_of(const SafetensorsFile& file, const TensorEntry& matrix) {
+  const TensorEntry* const entry = file.find("token_ids");
+  const bool fits = entry != nullptr && matrix.shape.size() == 2 && entry->shape.size() == 1 &&
+                    entry->shape[0] == matrix.shape[0] &&
+                    at::isIntegralType(entry->dtype, /*includeBool=*/false);
+  return fits ? tensor_at(file.file(), *entry) : at::Tensor();
+}
+
 /// Whether all of `count` values are finite.
 bool all_finite(const float* values, std::int64_t count) {
   constexpr std::uint32_t kExponent = 0x7f800000u;
@@ -125,6 +134,7 @@ Shards::Shards(const std::vector<fs::path>& files, const std::string& tensor) {
       const SafetensorsFile file(path);
       shard.file = file.file();
       shard.entry = choose_matrix(file, tensor);
+      shard.token_ids = tokens_of(file, shard.entry);
     } else {
       throw InputError({path.string(), "is of an unknown kind", ".safetensors or .npy",
                         "'" + path.extension().string() + "'", "Name only data files in 'files'."});
@@ -149,6 +159,16 @@ std::vector<RowRange> Shards::ranges() const {
   std::vector<RowRange> ranges;
   for (const Shard& shard : shards_) ranges.push_back({shard.first_row, shard.rows()});
   return ranges;
+}
+
+bool Shards::has_token_ids() const {
+  return std::all_of(shards_.begin(), shards_.end(),
+                     [](const Shard& shard) { return shard.token_ids.defined(); });
+}
+
+at::Tensor Shards::token_ids(RowRange range) const {
+  const Shard& shard = shard_of(range.first);
+  return shard.token_ids.narrow(0, range.first - shard.first_row, range.count).to(at::kLong);
 }
 
 const Shards::Shard& Shards::shard_of(std::int64_t row) const {

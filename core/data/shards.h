@@ -44,6 +44,11 @@ class Shards {
   /// Copies `rows` to `out` [rows.size(), d], as float32. Throws InputError naming file, row and column of a
   /// value that is not finite.
   void gather(std::span<const std::int64_t> rows, float* out) const;
+  /// Whether every file names a token for each of its rows: an integer tensor `token_ids` [rows] beside the
+  /// matrix.
+  bool has_token_ids() const;
+  /// [count] int64: the tokens of rows `range`, which must lie in one file. Only where there are some.
+  at::Tensor token_ids(RowRange range) const;
   /// Asks the system to read the rows soon.
   void will_need(RowRange range) const;
   /// Takes the rows' pages out of this process's memory again.
@@ -57,6 +62,7 @@ class Shards {
     std::shared_ptr<const MappedFile> file;
     TensorEntry entry;
     std::int64_t first_row = 0;
+    at::Tensor token_ids;  ///< [rows], mapped, or undefined
     std::int64_t rows() const { return entry.shape[0]; }
   };
   const Shard& shard_of(std::int64_t row) const;

@@ -9,6 +9,8 @@ namespace regulon::core {
 
 Source::~Source() = default;
 
+at::Tensor Source::held_out_token_ids(std::int64_t, std::int64_t) const { return {}; }
+
 at::Tensor Source::true_features() const { return {}; }
 
 std::optional<Codes> Source::held_out_truth(std::int64_t, std::int64_t) { return std::nullopt; }

@@ -40,6 +40,8 @@ class Source : public Plugin {
   virtual std::int64_t held_out_rows() const = 0;
   /// Held-out rows [first, first + count): [count, d] float32.
   virtual at::Tensor held_out(std::int64_t first, std::int64_t count) = 0;
+  /// The tokens that held-out rows are the activations of, [count] int64, or undefined.
+  virtual at::Tensor held_out_token_ids(std::int64_t first, std::int64_t count) const;
   /// Known true features [n_true, d], unit rows, or undefined.
   virtual at::Tensor true_features() const;
   /// What held-out rows [first, first + count) are made of, where that is known: codes over the true

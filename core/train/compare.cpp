@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "core/measure/nearest.h"
+
 namespace regulon::core {
 namespace {
 
@@ -96,6 +98,28 @@ RunComparison compare_runs(Run& a, Run& b, Source* source, std::int64_t rows,
   return result;
 }
 
+void add_arithmetic(RunComparison& comparison, Run& a, Run& b, const ArithmeticSettings& settings) {
+  const at::NoGradGuard no_grad;
+  const DictionaryComparison& features = comparison.alive ? *comparison.alive : comparison.all;
+  const at::Tensor of_a = unit_directions(decoder_rows(a).index_select(0, features.ids_a));
+  const at::Tensor of_b = unit_directions(decoder_rows(b).index_select(0, features.ids_b));
+  const auto named = [](Arithmetic found, const at::Tensor& ids, const at::Tensor& part_ids,
+                        std::int64_t parts) {
+    found.ids = ids.index({found.ids});
+    if (found.sums) {
+      const Codes& sums = *found.sums;
+      found.sums =
+          Codes::sparse(parts, sums.row_offsets(),
+                        part_ids.index({sums.feature_ids().to(at::kLong)}).to(at::kInt), sums.values());
+    }
+    return found;
+  };
+  comparison.a_from_b =
+      named(feature_arithmetic(of_a, of_b, settings), features.ids_a, features.ids_b, b.model().features());
+  comparison.b_from_a =
+      named(feature_arithmetic(of_b, of_a, settings), features.ids_b, features.ids_a, a.model().features());
+}
+
 nlohmann::json to_json(const RunComparison& comparison) {
   nlohmann::json object = {{"conclusions", conclusions(comparison)}, {"all", to_json(comparison.all)}};
   if (comparison.alive) object["alive"] = to_json(*comparison.alive);
@@ -105,14 +129,19 @@ nlohmann::json to_json(const RunComparison& comparison) {
                       {"losses", to_json(comparison.rows->losses)},
                       {"loss_unit", comparison.rows->unit}};
   }
+  if (comparison.a_from_b) object["a_from_b"] = to_json(*comparison.a_from_b);
+  if (comparison.b_from_a) object["b_from_a"] = to_json(*comparison.b_from_a);
   return object;
 }
 
 NamedTensors feature_tables(const RunComparison& comparison) {
   NamedTensors tables = feature_tables(comparison.all, "all.");
-  if (comparison.alive) {
-    for (auto& entry : feature_tables(*comparison.alive, "alive.")) tables.push_back(std::move(entry));
-  }
+  const auto append = [&](NamedTensors more) {
+    for (auto& entry : more) tables.push_back(std::move(entry));
+  };
+  if (comparison.alive) append(feature_tables(*comparison.alive, "alive."));
+  if (comparison.a_from_b) append(arithmetic_tables(*comparison.a_from_b, "a_from_b."));
+  if (comparison.b_from_a) append(arithmetic_tables(*comparison.b_from_a, "b_from_a."));
   return tables;
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/io/named_tensors.h"
+#include "core/measure/arithmetic.h"
 #include "core/measure/dictionary_comparison.h"
 #include "core/measure/row_losses.h"
 #include "core/train/run.h"
@@ -30,7 +31,14 @@ struct RunComparison {
   std::optional<DictionaryComparison> alive;
   DictionaryComparison all;
   std::optional<RowComparison> rows;
+  /// Where it was asked for: features of A as sums of B's, and the other way round; of active features where
+  /// `alive` is there. The numbers in it are those of features.
+  std::optional<Arithmetic> a_from_b;
+  std::optional<Arithmetic> b_from_a;
 };
+
+/// Adds feature arithmetic to a comparison of the two runs.
+void add_arithmetic(RunComparison& comparison, Run& a, Run& b, const ArithmeticSettings& settings = {});
 
 /// What a front end hears: the losses of the next rows, |x - xhat|^2 as stored, [B] double of each run.
 using LossListener = std::function<void(const at::Tensor& a, const at::Tensor& b)>;

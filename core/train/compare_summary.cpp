@@ -44,6 +44,13 @@ std::string about_features(const DictionaryComparison& features, bool alive) {
       features.mmcs_a, features.mmcs_b, std::max(features.random_a, features.random_b));
 }
 
+std::string about_sums(const Arithmetic& sums, const char* whose, const char* others) {
+  return fmt::format(
+      "Of {}'s features {:.1f}% are one feature of {}, and {:.1f}% more are a sum of 2 to {} of them (to a "
+      "cosine of 0.9).",
+      whose, 100 * sums.same, others, 100 * sums.combined, sums.most_parts);
+}
+
 /// Below zero: `a` is less than `b` by more than what counts as equal.
 int compared(double a, double b) {
   if (std::abs(a - b) <= kEqual * std::max(std::abs(a), std::abs(b))) return 0;
@@ -76,6 +83,8 @@ std::string about_rows(const LossComparison& losses) {
 std::vector<std::string> conclusions(const RunComparison& comparison) {
   std::vector<std::string> said = {
       about_features(comparison.alive ? *comparison.alive : comparison.all, comparison.alive.has_value())};
+  if (comparison.a_from_b) said.push_back(about_sums(*comparison.a_from_b, "A", "B"));
+  if (comparison.b_from_a) said.push_back(about_sums(*comparison.b_from_a, "B", "A"));
   if (!comparison.rows) {
     said.emplace_back(
         "No rows were looked at: nothing is known of their reconstruction, or of which features "

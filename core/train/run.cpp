@@ -2,7 +2,6 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/cat.h>
-#include <ATen/ops/mm.h>
 #include <ATen/ops/randn.h>
 #include <c10/core/GradMode.h>
 #include <fmt/format.h>
@@ -19,8 +18,8 @@
 #include "core/io/json_file.h"
 #include "core/io/run_folder.h"
 #include "core/io/safetensors.h"
-#include "core/measure/nearest.h"
 #include "core/train/environment.h"
+#include "core/train/evaluate_model.h"
 #include "core/train/start.h"
 #include "core/train/trainer.h"
 
@@ -55,77 +54,6 @@ at::Tensor first_rows(Source& source, const Normalisation& normalisation, std::i
     parts.push_back(normalisation.apply(source.batch(step)));
   }
   return at::cat(parts);
-}
-
-/// What is evaluated, and on what.
-struct EvaluationSubject {
-  Model& model;
-  const Normalisation& normalisation;
-  const at::Tensor& costs;
-  std::int64_t last_step;  ///< that the model was trained to; what is scheduled has its value there
-};
-
-/// Goes through held-out rows batch by batch.
-class RowsEvaluation {
- public:
-  /// `truth`: true features that somebody gave, in place of those that the source knows.
-  RowsEvaluation(const EvaluationSubject& subject, Source& source, const at::Tensor& truth)
-      : subject_(subject),
-        source_(source),
-        truth_(truth.defined() ? truth : source.true_features()),
-        knows_active_(!truth.defined() && source.held_out_truth(0, 0).has_value()),
-        dictionary_(subject.model.dictionary().detach()),
-        evaluator_(subject.model.features(), subject.model.width(), subject.normalisation) {
-    subject.model.update_schedules(subject.last_step);
-    if (!knows_active_) return;
-    firing_.emplace(at::mm(unit_directions(dictionary_.weight()), unit_directions(truth_).t()));
-  }
-
-  void add(std::int64_t first, std::int64_t count, const RowListener& listener) {
-    const at::Tensor batch = subject_.normalisation.apply(source_.held_out(first, count));
-    EncodeRequest request;
-    request.costs = subject_.costs;
-    const Codes codes = subject_.model.encode(batch, dictionary_, request);
-    const at::Tensor rebuilt = ops::decode(codes, dictionary_);
-    evaluator_.add(batch, codes, rebuilt);
-    const double scale = subject_.normalisation.scale;
-    const at::Tensor losses =
-        (batch.to(at::kDouble) - rebuilt.to(at::kDouble)).square().sum(1) / (scale * scale);
-    losses_.add(losses);
-    if (firing_) firing_->add(codes, *source_.held_out_truth(first, count));
-    if (listener) listener(losses);
-  }
-
-  RunEvaluation result() const {
-    RunEvaluation evaluation;
-    evaluation.held_out = evaluator_.result();
-    evaluation.losses = losses_.result(evaluation.held_out.variance);
-    if (truth_.defined()) {
-      evaluation.known = compare_with_known(dictionary_.weight(), truth_, evaluation.held_out.frequency);
-    }
-    if (firing_) evaluation.firing = firing_->result();
-    return evaluation;
-  }
-
- private:
-  const EvaluationSubject& subject_;
-  Source& source_;
-  at::Tensor truth_;
-  bool knows_active_;
-  Dictionary dictionary_;
-  Evaluator evaluator_;
-  LossCollector losses_;
-  std::optional<FiringCollector> firing_;
-};
-
-RunEvaluation evaluate_model(const EvaluationSubject& subject, Source& source, std::int64_t rows,
-                             const at::Tensor& truth, const RowListener& listener) {
-  const at::NoGradGuard no_grad;
-  RowsEvaluation evaluation(subject, source, truth);
-  const std::int64_t wanted = std::min(rows, source.held_out_rows());
-  for (std::int64_t first = 0; first < wanted; first += kEvaluationBatch)
-    evaluation.add(first, std::min(kEvaluationBatch, wanted - first), listener);
-  return evaluation.result();
 }
 
 NamedTensors weights_to_save(const Model& model, const Normalisation& normalisation,
@@ -283,7 +211,8 @@ void write_data(const Config& config, std::int64_t rows, const fs::path& out) {
   write_toy(*open_source(config), rows, out);
 }
 
-std::unique_ptr<Source> open_files(const std::vector<std::string>& patterns, PluginHost& host) {
+std::unique_ptr<Source> open_files(const std::vector<std::string>& patterns, PluginHost& host,
+                                   const std::string& tensor) {
   Choice choice;
   choice.plugin = "files";
   choice.name = "source";
@@ -295,6 +224,7 @@ std::unique_ptr<Source> open_files(const std::vector<std::string>& patterns, Plu
     }
   };
   set("files", patterns);
+  set("tensor", tensor);
   set("held_out", 1.0);
   auto source = make_source(choice);
   SourceSetup setup;
@@ -355,6 +285,11 @@ void Run::require_width(std::int64_t width) const {
                     fmt::format("width {}", width), "take activations of the same model and layer"});
 }
 
+at::Tensor Run::encoder_directions() {
+  const at::NoGradGuard no_grad;
+  return model_->encoder_directions(model_->dictionary().detach());
+}
+
 Selection Run::selection(bool training) {
   const at::NoGradGuard no_grad;
   EncodeRequest request;
@@ -379,6 +314,17 @@ RunEvaluation Run::evaluate(Source& source, std::int64_t rows, const at::Tensor&
   require_width(source.width());
   return evaluate_model({*model_, normalisation_, costs_, config_.run.steps - 1}, source, rows, truth,
                         listener);
+}
+
+FeatureRows Run::top_rows(Source& source, std::int64_t rows, std::int64_t k) {
+  require_width(source.width());
+  FeatureRowsCollector collector(model_->features(), k);
+  const std::int64_t wanted = std::min(rows, source.held_out_rows());
+  for (std::int64_t first = 0; first < wanted; first += kEvaluationBatch) {
+    const std::int64_t count = std::min(kEvaluationBatch, wanted - first);
+    collector.add(encode(source.held_out(first, count)), source.held_out_token_ids(first, count));
+  }
+  return collector.result();
 }
 
 }  // namespace regulon::core

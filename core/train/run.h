@@ -5,6 +5,7 @@
 #include "core/data/normalisation.h"
 #include "core/data/source.h"
 #include "core/measure/evaluation.h"
+#include "core/measure/feature_rows.h"
 #include "core/measure/firing.h"
 #include "core/measure/known_features.h"
 #include "core/measure/row_losses.h"
@@ -80,6 +81,8 @@ class Run {
   at::Tensor decode(const Codes& codes) const;
   /// Throws InputError unless rows of that width are the run's.
   void require_width(std::int64_t width) const;
+  /// The encoder's direction per feature, [n, d]; undefined for an encoder that has none.
+  at::Tensor encoder_directions();
   /// What the run's activation chooses by, after its last step: at inference, or as it did in training.
   Selection selection(bool training);
   /// Whether the run has data of its own; an imported one has none.
@@ -90,6 +93,9 @@ class Run {
   /// `truth` if given.
   RunEvaluation evaluate(Source& source, std::int64_t rows, const at::Tensor& truth = {},
                          const RowListener& listener = {});
+  /// The `k` rows in which each feature is most strongly active, of at most `rows` held-out rows of `source`;
+  /// labels are token ids, where the source has them.
+  FeatureRows top_rows(Source& source, std::int64_t rows, std::int64_t k);
 
  private:
   std::filesystem::path folder_;
@@ -105,8 +111,10 @@ class Run {
 void write_data(const Config& config, std::int64_t rows, const std::filesystem::path& out);
 
 /// Files to measure on and never to train on: all their rows count as held out. `patterns` are relative to
-/// the working directory. Throws InputError like the source "files".
-std::unique_ptr<Source> open_files(const std::vector<std::string>& patterns, PluginHost& host);
+/// the working directory; `tensor` names the matrix in them, as the parameter of the source "files" does.
+/// Throws InputError like that source.
+std::unique_ptr<Source> open_files(const std::vector<std::string>& patterns, PluginHost& host,
+                                   const std::string& tensor = {});
 
 /// Held-out rows that are looked at unless somebody asks for more.
 inline constexpr std::int64_t kEvaluationRows = 16384;

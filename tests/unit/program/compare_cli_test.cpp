@@ -110,6 +110,34 @@ TEST_F(CompareVerb, WritesTables) {
       << "only the config, the two runs and the tables are left";
 }
 
+TEST_F(CompareVerb, FeaturesAreSums) {
+  train("a", {});
+  train("b", {"run.seed=1"});
+  const Ended ended = compare("a", "b", {"--arithmetic", "--json", "--out", at("tables")});
+  ASSERT_EQ(ended.exit_code, 0) << ended.err;
+  const auto found = nlohmann::json::parse(ended.out);
+  const auto& points = found.at("a_from_b").at("points");
+  EXPECT_NEAR(points[0].at("mean_cosine").get<double>(), found.at("alive").at("a").at("mmcs").get<double>(),
+              1e-5);
+  EXPECT_GE(points[3].at("mean_cosine").get<double>(), points[0].at("mean_cosine").get<double>());
+  EXPECT_EQ(core::SafetensorsFile(at("tables")).tensor("b_from_a.cosines").size(1), 7);
+  const auto same = nlohmann::json::parse(compare("a", "a", {"--arithmetic", "--json"}).out);
+  EXPECT_EQ(same.at("a_from_b").at("same"), 1.0);
+  EXPECT_EQ(same.at("a_from_b").at("combined"), 0.0);
+  expect_words(compare("a", "b", {"--arithmetic"}).out, {"A's features as sums of B's", "omp of 4", "lasso"});
+}
+
+TEST_F(CompareVerb, ADictionarysRowsAreData) {
+  train("a", {});
+  const std::string weights = at("a/weights.safetensors");
+  const Ended refused_without = run_program({"eval", at("a"), "--data", weights});
+  refused(refused_without, {"does not say which of its tensors"});
+  const Ended ended =
+      run_program({"eval", at("a"), "--data", weights, "--tensor", "decoder.weight", "--json"});
+  ASSERT_EQ(ended.exit_code, 0) << ended.err;
+  EXPECT_EQ(nlohmann::json::parse(ended.out).at("rows"), 16);
+}
+
 TEST_F(CompareVerb, SilentRunsAreComparedByAllFeatures) {
   train("a", {});
   train("b", {"run.seed=1"});
