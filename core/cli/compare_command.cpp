@@ -13,18 +13,23 @@
 namespace regulon::cli {
 namespace {
 
-/// Where rows come from: the files asked for, or else A's own data, or else B's; null where there are none.
+/// Where rows come from: the files asked for, or else A's own data, or else B's where A's holds out none;
+/// null where neither run has data.
 core::Source* rows_of(core::Run& a, core::Run& b, core::Source* files) {
   if (files != nullptr) return files;
-  if (a.has_data()) return &a.source();
-  return b.has_data() ? &b.source() : nullptr;
+  const bool a_has = a.has_data() && a.source().held_out_rows() > 0;
+  if (!a_has && b.has_data() && b.source().held_out_rows() > 0) return &b.source();
+  return a.has_data() ? &a.source() : nullptr;
 }
 
-/// Warns of runs that were not trained on the same data.
-void tell_other_data(core::Run& a, core::Run& b) {
+/// Warns of rows that one of the runs was perhaps trained on.
+void tell_other_data(core::Run& a, core::Run& b, const core::Source* rows) {
   if (!a.has_data() || !b.has_data() || a.source().width() != b.source().width()) return;
   if (a.source().fingerprint() == b.source().fingerprint()) return;
-  fmt::print(stderr, "A and B were trained on different data: rows are A's unless --data names others.\n");
+  const bool of_a = rows == &a.source();
+  fmt::print(stderr,
+             "The runs' data differ: rows are those that {} holds out, and {} may have trained on them.\n",
+             of_a ? "A" : "B", of_a ? "B" : "A");
 }
 
 }  // namespace
@@ -36,7 +41,7 @@ int compare_command(const CompareArguments& arguments) {
   std::unique_ptr<core::Source> files;
   if (!arguments.data.empty()) files = core::open_files(arguments.data, host, arguments.tensor);
   core::Source* const source = rows_of(a, b, files.get());
-  if (!files) tell_other_data(a, b);
+  if (!files) tell_other_data(a, b, source);
   std::optional<core::RowColumnsWriter> writer;
   core::LossListener listener;
   if (!arguments.out.empty()) {

@@ -50,6 +50,13 @@ int gap_command(const EvalArguments& arguments, core::Run& run, core::Source& so
   return 0;
 }
 
+/// Throws InputError where there is nothing to measure on.
+void require_rows(core::Source& source) {
+  if (source.held_out_rows() > 0) return;
+  throw InputError({"data", "no rows are held out", "rows to measure on", "none",
+                    "name files: `regulon eval RUN --data GLOB`"});
+}
+
 int drop_command(const EvalArguments& arguments, core::Run& run, core::Source& source) {
   const core::DropCurve curve = core::drop_curve(run, source, rows_wanted(arguments), arguments.drop);
   if (arguments.json) {
@@ -130,6 +137,7 @@ int eval_command(const EvalArguments& arguments) {
   if (!arguments.data.empty()) files = core::open_files(arguments.data, host, arguments.tensor);
   core::Source& source = files ? *files : run.source();
   if (arguments.gap) return gap_command(arguments, run, source);
+  if (arguments.absorption || arguments.top > 0) require_rows(source);
   if (!arguments.drop.empty()) return drop_command(arguments, run, source);
   if (arguments.absorption) return absorption_command(arguments, run, source);
   if (arguments.top > 0) return top_command(arguments, run, source);

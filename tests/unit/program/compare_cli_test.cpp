@@ -167,6 +167,17 @@ TEST_F(CompareVerb, ImportedRunsNeedNoRows) {
   EXPECT_NEAR(found.at("rows").at("losses").at("correlation").get<double>(), 1, 1e-6);
 }
 
+TEST_F(CompareVerb, RowsAreOfTheRunThatHoldsSomeOut) {
+  train("a", {});
+  ASSERT_EQ(run_program({"data", at("c.toml"), "--rows", "200", "--out", at("d")}).exit_code, 0);
+  train("none", {"data.source=files", "data.files=[\"d/train-*.safetensors\"]", "data.held_out=0"});
+  const Ended ended = compare("none", "a", {"--json"});
+  ASSERT_EQ(ended.exit_code, 0) << ended.err;
+  expect_words(ended.err, {"data differ", "rows are those that B holds out"});
+  EXPECT_EQ(nlohmann::json::parse(ended.out).at("rows").at("a").at("rows"), 4096);
+  refused(compare("none", "none"), {"no rows are held out", "--data GLOB"});
+}
+
 TEST_F(CompareVerb, RefusesWhatCannotBeCompared) {
   train("a", {});
   train("wide", {"data.width=20"});

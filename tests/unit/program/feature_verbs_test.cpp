@@ -114,5 +114,15 @@ TEST_F(FeatureVerbs, RefuseWhatMakesNoSense) {
   refused({"--top", "2", "--vocab", at("nowhere")}, {"cannot be read"});
 }
 
+TEST_F(FeatureVerbs, NeedRows) {
+  write_rows();
+  train("linear", {"--set", "data.source=files", "--set", "data.files=[\"rows-*.safetensors\"]", "--set",
+                   "data.held_out=0", "--set", "data.batch=50"});
+  refused({"--top", "2"}, {"no rows are held out", "--data GLOB"});
+  refused({"--absorption"}, {"no rows are held out"});
+  refused({"--drop", "weakest"}, {"no rows are held out"});
+  EXPECT_EQ(eval({"--top", "2", "--data", at("rows-*.safetensors")}).exit_code, 0);
+}
+
 }  // namespace
 }  // namespace regulon::tests::feature_verbs
