@@ -62,14 +62,15 @@ struct EvalArguments {
   std::filesystem::path truth;    ///< safetensors with `features`; empty: the source's own
   std::int64_t rows = 0;          ///< 0: the default
   bool json = false;
-  std::optional<double> prune;       ///< leave-one-out pruning of its codes; none: as the run says
-  bool gap = false;                  ///< compare the encoder's codes with solvers'
-  core::GapSettings solving;         ///< for the gap
-  bool absorption = false;           ///< hold encoder directions against decoder rows
-  std::int64_t top = 0;              ///< rows to find for each feature
-  std::filesystem::path vocabulary;  ///< text whose line i (from 0) is token i; empty: none
-  std::string drop;                  ///< leave codes out: "weakest" or "frequent"; empty: no
-  std::filesystem::path table;       ///< where to write what was found by row or feature; empty: nowhere
+  std::optional<double> prune;                ///< leave-one-out pruning of its codes; none: as the run says
+  bool gap = false;                           ///< compare the encoder's codes with solvers'
+  core::GapSettings solving;                  ///< for the gap
+  bool absorption = false;                    ///< hold encoder directions against decoder rows
+  std::int64_t top = 0;                       ///< rows to find for each feature
+  std::filesystem::path vocabulary;           ///< text whose line i (from 0) is token i; empty: none
+  std::string drop;                           ///< leave codes out: "weakest" or "frequent"; empty: no
+  std::vector<std::filesystem::path> beside;  ///< runs to hold against what dropping leaves
+  std::filesystem::path table;  ///< where to write what was found by row or feature; empty: nowhere
   std::vector<std::filesystem::path> plugin_path;
 };
 int eval_command(const EvalArguments& arguments);

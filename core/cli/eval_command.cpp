@@ -57,8 +57,13 @@ void require_rows(core::Source& source) {
                     "name files: `regulon eval RUN --data GLOB`"});
 }
 
-int drop_command(const EvalArguments& arguments, core::Run& run, core::Source& source) {
-  const core::DropCurve curve = core::drop_curve(run, source, rows_wanted(arguments), arguments.drop);
+int drop_command(const EvalArguments& arguments, core::PluginHost& host, core::Run& run,
+                 core::Source& source) {
+  core::DropCurve curve = core::drop_curve(run, source, rows_wanted(arguments), arguments.drop);
+  for (const std::filesystem::path& folder : arguments.beside) {
+    core::Run rival(folder, host);
+    core::add_rival(curve, rival, source);
+  }
   if (arguments.json) {
     fmt::print("{}\n", core::to_json(curve).dump(2));
   } else {
@@ -118,6 +123,10 @@ void refuse_both(const EvalArguments& arguments) {
     throw InputError({asked.back(), "cannot be had together with " + asked.front(), "one of the two", "both",
                       "ask for them one after the other"});
   }
+  if (!arguments.beside.empty() && arguments.drop.empty()) {
+    throw InputError(
+        {"--beside", "has no curve to stand beside", "--drop weakest or --drop frequent", "none", {}});
+  }
   if (!arguments.vocabulary.empty() && arguments.top == 0) {
     throw InputError({"--vocab", "has nothing to print", "--top N beside it", "none", {}});
   }
@@ -138,7 +147,7 @@ int eval_command(const EvalArguments& arguments) {
   core::Source& source = files ? *files : run.source();
   if (arguments.gap) return gap_command(arguments, run, source);
   if (arguments.absorption || arguments.top > 0) require_rows(source);
-  if (!arguments.drop.empty()) return drop_command(arguments, run, source);
+  if (!arguments.drop.empty()) return drop_command(arguments, host, run, source);
   if (arguments.absorption) return absorption_command(arguments, run, source);
   if (arguments.top > 0) return top_command(arguments, run, source);
   const at::Tensor truth =

@@ -183,6 +183,9 @@ void add_eval(CLI::App& app, Request& request) {
       ->check(CLI::Range(1, 1024));
   verb->add_option("--vocab", request.eval.vocabulary,
                    "With --top: a text file whose line i, from 0, is token i, to print tokens by");
+  verb->add_option("--beside", request.eval.beside,
+                   "With --drop: runs with a higher sparsity weight, to hold the curve against")
+      ->take_all();
   verb->add_option(
       "--drop", request.eval.drop,
       "Leave codes out, more and more: the `weakest` of each row, or the most `frequent` features");

@@ -20,6 +20,22 @@ void print_losses(const core::LossSpread& losses) {
              100 * losses.tail);
 }
 
+namespace {
+
+void print_rivals(const std::vector<core::DropRival>& rivals, const char* conclusion) {
+  fmt::print("\n{:>10}{:>10}{:>16}  beside it\n", "FVU", "L0", "FVU of dropping");
+  for (const core::DropRival& rival : rivals) {
+    fmt::print("{:>10.4f}{:>10.2f}{:>16}  {}\n", rival.fvu, rival.l0,
+               rival.curve_fvu ? fmt::format("{:.4f}", *rival.curve_fvu) : "not that L0", rival.run);
+  }
+  fmt::print(
+      "Where dropping leaves much more unexplained than a run trained to that L0, {} that others can take "
+      "over.\n",
+      conclusion);
+}
+
+}  // namespace
+
 void print_drop_curve(const core::DropCurve& curve) {
   const bool weakest = curve.kind == "weakest";
   fmt::print("Without the {} on {} rows\n",
@@ -31,11 +47,12 @@ void print_drop_curve(const core::DropCurve& curve) {
     fmt::print("{:>10}{:>12}{:>10.4f}{:>10.2f}{:>16.4f}\n", point.dropped, unit, point.fvu, point.l0,
                point.relative_bias);
   }
-  fmt::print(
-      "The other codes are as they were. Held against runs with a higher sparsity weight, at equal L0: a "
-      "curve that lies\n"
-      "far above theirs says that {}\n",
-      weakest ? "the weak codes do work." : "the common features do.");
+  fmt::print("The other codes are as they were.\n");
+  if (curve.rivals.empty()) {
+    fmt::print("--beside RUN holds it against runs with a higher sparsity weight, at their L0.\n");
+  } else {
+    print_rivals(curve.rivals, weakest ? "the weak codes did work" : "the common features did work");
+  }
 }
 
 void print_evaluation(const core::RunEvaluation& evaluation) {

@@ -20,6 +20,13 @@ namespace {
 constexpr std::int64_t kDropBatch = 2048;
 constexpr double kDroppedShares[] = {0, 0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5};
 
+/// 1, 2, 3, 4, 6, 8, 12, 16, 24, …
+std::int64_t next_count(std::int64_t k) {
+  if (k < 4) return k + 1;
+  const bool power_of_two = (k & (k - 1)) == 0;
+  return power_of_two ? k + k / 2 : k / 3 * 4;
+}
+
 /// Leaves out as much as a point of the curve says.
 using Drop = std::function<Codes(const Codes&, const DropPoint&)>;
 
@@ -29,8 +36,11 @@ class Dropping {
       : run_(run), source_(source), rows_(rows), dictionary_(run.model().dictionary().detach()) {}
 
   void weakest(DropCurve& curve) const {
-    for (std::int64_t k = 0; k <= run_.model().features(); k = k == 0 ? 1 : 2 * k)
+    const std::int64_t most = most_codes();
+    for (std::int64_t k = 0;; k = next_count(k)) {
       curve.points.push_back({k, 0, 0, 0, 0});
+      if (k >= most) break;
+    }
     const at::Tensor norms = dictionary_.norms();
     measure(curve, [&](const Codes& codes, const DropPoint& point) {
       return drop_weakest(codes, norms, point.dropped);
@@ -67,6 +77,15 @@ class Dropping {
     }
   }
 
+  /// The longest row of codes.
+  std::int64_t most_codes() const {
+    std::int64_t most = 0;
+    for_batches([&](const at::Tensor&, const Codes& codes) {
+      most = std::max(most, codes.row_offsets().diff().max().item<std::int64_t>());
+    });
+    return most;
+  }
+
   Evaluator evaluator() const {
     return {run_.model().features(), run_.model().width(), run_.normalisation()};
   }
@@ -100,6 +119,17 @@ class Dropping {
   Dictionary dictionary_;
 };
 
+/// The curve's FVU at `l0`, linear between the two points around it.
+std::optional<double> fvu_at(const DropCurve& curve, double l0) {
+  for (std::size_t i = 1; i < curve.points.size(); ++i) {
+    const DropPoint& more = curve.points[i - 1];
+    const DropPoint& less = curve.points[i];
+    if (l0 > more.l0 || l0 < less.l0 || more.l0 == less.l0) continue;
+    return less.fvu + (more.fvu - less.fvu) * (l0 - less.l0) / (more.l0 - less.l0);
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 const std::vector<std::string>& drop_kinds() {
@@ -127,6 +157,11 @@ DropCurve drop_curve(Run& run, Source& source, std::int64_t rows, const std::str
   return curve;
 }
 
+void add_rival(DropCurve& curve, Run& run, Source& source) {
+  const Evaluation found = run.evaluate(source, curve.rows).held_out;
+  curve.rivals.push_back({run.folder().string(), found.fvu, found.l0, fvu_at(curve, found.l0)});
+}
+
 nlohmann::json to_json(const DropCurve& curve) {
   nlohmann::json points = nlohmann::json::array();
   for (const DropPoint& point : curve.points) {
@@ -137,7 +172,14 @@ nlohmann::json to_json(const DropCurve& curve) {
     if (curve.kind == "frequent") object["share"] = point.share;
     points.push_back(std::move(object));
   }
-  return {{"drop", curve.kind}, {"rows", curve.rows}, {"points", points}};
+  nlohmann::json rivals = nlohmann::json::array();
+  for (const DropRival& rival : curve.rivals) {
+    rivals.push_back({{"run", rival.run},
+                      {"fvu", rival.fvu},
+                      {"l0", rival.l0},
+                      {"curve_fvu", rival.curve_fvu ? nlohmann::json(*rival.curve_fvu) : nlohmann::json()}});
+  }
+  return {{"drop", curve.kind}, {"rows", curve.rows}, {"points", points}, {"beside", rivals}};
 }
 
 }  // namespace regulon::core

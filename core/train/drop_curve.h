@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,16 +24,29 @@ struct DropPoint {
   double relative_bias = 0;  ///< as in Evaluation
 };
 
+/// Another run on the same rows, such as one with a higher sparsity weight.
+struct DropRival {
+  std::string run;
+  double fvu = 0;
+  double l0 = 0;
+  std::optional<double>
+      curve_fvu;  ///< what the curve has at that L0, between its points; none beyond its ends
+};
+
 struct DropCurve {
   std::string kind;
   std::int64_t rows = 0;
   std::vector<DropPoint> points;  ///< nothing dropped first; the last may have nothing left
+  std::vector<DropRival> rivals;
 };
 
-/// The curve on at most `rows` held-out rows of `source`: 0, 1, 2, 4, 8, … weakest codes, until none is left;
-/// or a share of 0, 0.1%, 0.5%, 1%, 2%, 5%, 10%, 20% and 50% of the features. All else stays as it is: the
-/// other codes are not encoded anew. Throws InputError for another kind, or without rows.
+/// The curve on at most `rows` held-out rows of `source`: 0, 1, 2, 3, 4, 6, 8, 12, 16, 24, … weakest codes,
+/// until none is left; or a share of 0, 0.1%, 0.5%, 1%, 2%, 5%, 10%, 20% and 50% of the features. All else
+/// stays as it is: the other codes are not encoded anew. Throws InputError for another kind, or without rows.
 DropCurve drop_curve(Run& run, Source& source, std::int64_t rows, const std::string& kind);
+
+/// Adds another run, measured on the curve's rows of `source`. Throws InputError if its width differs.
+void add_rival(DropCurve& curve, Run& run, Source& source);
 
 nlohmann::json to_json(const DropCurve& curve);
 

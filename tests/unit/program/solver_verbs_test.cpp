@@ -139,7 +139,7 @@ TEST_F(SolverVerbs, EvalDropsCodes) {
   EXPECT_NEAR(weakest[0].at("fvu").get<double>(), whole.at("fvu").get<double>(), 1e-9);
   EXPECT_EQ(weakest[0].at("l0"), whole.at("l0"));
   EXPECT_EQ(weakest.back().at("l0"), 0.0);
-  EXPECT_EQ(weakest.back().at("dropped"), 4);  // of at most three
+  EXPECT_EQ(weakest.back().at("dropped"), 3);  // of at most three
   for (std::size_t i = 1; i < weakest.size(); ++i)
     EXPECT_GT(weakest[i].at("fvu").get<double>(), weakest[i - 1].at("fvu").get<double>());
   const auto frequent = curve("frequent").at("points");
@@ -151,6 +151,29 @@ TEST_F(SolverVerbs, EvalDropsCodes) {
   EXPECT_EQ(verb("eval", {"--drop", "weakest", "--rows", "100"}).exit_code, 0);
 }
 
+TEST_F(SolverVerbs, DroppingStandsBesideOtherRuns) {
+  const std::string sparser = (scratch_ / "sparser").string();
+  const Ended trained =
+      run_program({"train", (scratch_ / "small.toml").string(), "--set", "encoder.k=2", "--out", sparser});
+  ASSERT_EQ(trained.exit_code, 0) << trained.err;
+  const std::vector<std::string> words = {"--drop", "weakest", "--rows", "2500", "--beside", sparser};
+  const Ended text = verb("eval", words);
+  EXPECT_EQ(text.exit_code, 0) << text.err;
+  expect_words(text.out, {"FVU of dropping", sparser});
+  std::vector<std::string> as_json = words;
+  as_json.emplace_back("--json");
+  const auto found = nlohmann::json::parse(verb("eval", as_json).out);
+  const auto alone = nlohmann::json::parse(run_program({"eval", sparser, "--rows", "2500", "--json"}).out);
+  const auto& beside = found.at("beside").at(0);
+  EXPECT_EQ(beside.at("fvu"), alone.at("fvu"));
+  EXPECT_EQ(beside.at("l0"), alone.at("l0"));
+  const auto& points = found.at("points");
+  std::size_t i = 1;  // the curve's first point below that L0
+  while (points[i].at("l0").get<double>() > beside.at("l0").get<double>()) ++i;
+  EXPECT_GE(beside.at("curve_fvu").get<double>(), points[i - 1].at("fvu").get<double>());
+  EXPECT_LE(beside.at("curve_fvu").get<double>(), points[i].at("fvu").get<double>());
+}
+
 TEST_F(SolverVerbs, EvalRefusesWhatDoesNotGoTogether) {
   const auto refused = [&](const std::vector<std::string>& more, const std::string& word) {
     const Ended ended = verb("eval", more);
@@ -159,6 +182,7 @@ TEST_F(SolverVerbs, EvalRefusesWhatDoesNotGoTogether) {
   };
   refused({"--drop", "weekest"}, "did you mean 'weakest'");
   refused({"--drop", "weakest", "--gap"}, "--gap");
+  refused({"--beside", run_.string()}, "--drop weakest");
   refused({"--drop", "frequent", "--table", out_.string()}, "--json");
   EXPECT_FALSE(fs::exists(out_));
 }
