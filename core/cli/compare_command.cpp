@@ -22,14 +22,9 @@ core::Source* rows_of(core::Run& a, core::Run& b, core::Source* files) {
   return a.has_data() ? &a.source() : nullptr;
 }
 
-/// Warns of rows that one of the runs was perhaps trained on.
-void tell_other_data(core::Run& a, core::Run& b, const core::Source* rows) {
-  if (!a.has_data() || !b.has_data() || a.source().width() != b.source().width()) return;
-  if (a.source().fingerprint() == b.source().fingerprint()) return;
-  const bool of_a = rows == &a.source();
-  fmt::print(stderr,
-             "The runs' data differ: rows are those that {} holds out, and {} may have trained on them.\n",
-             of_a ? "A" : "B", of_a ? "B" : "A");
+std::string rows_name(core::Run& a, core::Run& b, const core::Source* source) {
+  if (a.has_data() && source == &a.source()) return "that A holds out";
+  return b.has_data() && source == &b.source() ? "that B holds out" : "of --data";
 }
 
 }  // namespace
@@ -41,7 +36,6 @@ int compare_command(const CompareArguments& arguments) {
   std::unique_ptr<core::Source> files;
   if (!arguments.data.empty()) files = core::open_files(arguments.data, host, arguments.tensor);
   core::Source* const source = rows_of(a, b, files.get());
-  if (!files) tell_other_data(a, b, source);
   std::optional<core::RowColumnsWriter> writer;
   core::LossListener listener;
   if (!arguments.out.empty()) {
@@ -66,7 +60,9 @@ int compare_command(const CompareArguments& arguments) {
   if (arguments.json) {
     fmt::print("{}\n", core::to_json(comparison).dump(2));
   } else {
-    fmt::print("A  {}\nB  {}\n\n", arguments.a.string(), arguments.b.string());
+    fmt::print("A  {}\nB  {}\n", arguments.a.string(), arguments.b.string());
+    if (source != nullptr) fmt::print("rows {}\n", rows_name(a, b, source));
+    fmt::print("\n");
     print_comparison(comparison);
   }
   return 0;

@@ -78,6 +78,7 @@ RunComparison compare_runs(Run& a, Run& b, Source* source, std::int64_t rows,
                       "compare runs on activations of the same model and layer"});
   }
   RunComparison result;
+  result.other_data = a.has_data() && b.has_data() && a.source().fingerprint() != b.source().fingerprint();
   if (source != nullptr) result.rows = compare_on_rows(a, b, *source, rows, listener);
   result.all = compare_dictionaries(rows_a, rows_b, settings);
   if (!result.rows) return result;
@@ -121,7 +122,9 @@ void add_arithmetic(RunComparison& comparison, Run& a, Run& b, const ArithmeticS
 }
 
 nlohmann::json to_json(const RunComparison& comparison) {
-  nlohmann::json object = {{"conclusions", conclusions(comparison)}, {"all", to_json(comparison.all)}};
+  nlohmann::json object = {{"conclusions", conclusions(comparison)},
+                           {"other_data", comparison.other_data},
+                           {"all", to_json(comparison.all)}};
   if (comparison.alive) object["alive"] = to_json(*comparison.alive);
   if (comparison.rows) {
     object["rows"] = {{"a", to_json(comparison.rows->a)},

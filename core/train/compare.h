@@ -27,6 +27,9 @@ struct RowComparison {
 
 /// All that was compared.
 struct RunComparison {
+  /// Whether both runs have data of their own, and not the same: other files, another toy, or a toy of
+  /// another seed, whose true features are others.
+  bool other_data = false;
   /// Of features that are active on the rows; none without rows, or where one side has none that is.
   std::optional<DictionaryComparison> alive;
   DictionaryComparison all;

@@ -81,8 +81,15 @@ std::string about_rows(const LossComparison& losses) {
 }  // namespace
 
 std::vector<std::string> conclusions(const RunComparison& comparison) {
-  std::vector<std::string> said = {
-      about_features(comparison.alive ? *comparison.alive : comparison.all, comparison.alive.has_value())};
+  std::vector<std::string> said;
+  if (comparison.other_data) {
+    said.emplace_back(
+        "They were trained on different data, so that neither features nor reconstruction need agree. A toy "
+        "of "
+        "another seed has other true features: `regulon data` writes one that several runs can share.");
+  }
+  said.push_back(
+      about_features(comparison.alive ? *comparison.alive : comparison.all, comparison.alive.has_value()));
   if (comparison.a_from_b) said.push_back(about_sums(*comparison.a_from_b, "A", "B"));
   if (comparison.b_from_a) said.push_back(about_sums(*comparison.b_from_a, "B", "A"));
   if (!comparison.rows) {

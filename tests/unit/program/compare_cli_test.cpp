@@ -63,6 +63,7 @@ class CompareVerb : public ::testing::Test {
 TEST_F(CompareVerb, ARunIsItself) {
   train("a", {});
   const nlohmann::json found = measured("a", "a");
+  EXPECT_EQ(found.at("other_data"), false);
   EXPECT_NEAR(found.at("all").at("mcc").get<double>(), 1, 1e-6);
   EXPECT_NEAR(found.at("alive").at("a").at("mmcs").get<double>(), 1, 1e-6);
   const auto& losses = found.at("rows").at("losses");
@@ -71,8 +72,8 @@ TEST_F(CompareVerb, ARunIsItself) {
   EXPECT_EQ(losses.at("a_better_share"), 0.0);
   const Ended text = compare("a", "a");
   EXPECT_EQ(text.exit_code, 0);
-  expect_words(text.out,
-               {"mostly the same features", "rebuild the rows alike", "The same rows are hard for both"});
+  expect_words(text.out, {"rows that A holds out", "mostly the same features", "rebuild the rows alike",
+                          "The same rows are hard for both"});
 }
 
 TEST_F(CompareVerb, FiguresAreThoseOfEval) {
@@ -173,7 +174,8 @@ TEST_F(CompareVerb, RowsAreOfTheRunThatHoldsSomeOut) {
   train("none", {"data.source=files", "data.files=[\"d/train-*.safetensors\"]", "data.held_out=0"});
   const Ended ended = compare("none", "a", {"--json"});
   ASSERT_EQ(ended.exit_code, 0) << ended.err;
-  expect_words(ended.err, {"data differ", "rows are those that B holds out"});
+  EXPECT_EQ(nlohmann::json::parse(ended.out).at("other_data"), true);
+  expect_words(compare("none", "a").out, {"rows that B holds out", "trained on different data"});
   EXPECT_EQ(nlohmann::json::parse(ended.out).at("rows").at("a").at("rows"), 4096);
   refused(compare("none", "none"), {"no rows are held out", "--data GLOB"});
 }
