@@ -8,10 +8,11 @@ int report_command(const ReportArguments& arguments) {
   namespace report = core::report;
   const std::filesystem::path out =
       arguments.out.empty() ? arguments.folder / report::kReportName : arguments.out;
-  if (report::is_study(arguments.folder)) {
-    report::write_study_report(arguments.folder, out);
+  const bool is_study = report::is_study(arguments.folder);
+  core::PluginHost host(arguments.plugin_path);
+  if (is_study) {
+    report::write_study_report(arguments.folder, out, host);
   } else {
-    core::PluginHost host(arguments.plugin_path);
     report::write_run_report(arguments.folder, out, host);
   }
   print_report(out);

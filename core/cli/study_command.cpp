@@ -109,7 +109,7 @@ void set_signals() {
   std::signal(SIGCHLD, SIG_DFL);
 }
 
-int train_study(const core::Study& study, const core::Plan& plan, const core::PluginHost& host,
+int train_study(const core::Study& study, const core::Plan& plan, core::PluginHost& host,
                 const core::StudyOptions& options, bool report) {
   core::StudyOutcome outcome;
   {
@@ -127,8 +127,8 @@ int train_study(const core::Study& study, const core::Plan& plan, const core::Pl
   fmt::print("\nresults: {}, runs.csv, results.json\n", (options.out / "results.csv").string());
   int code = 0;
   if (report) {
-    code = write_report([&](const fs::path& out) { core::report::write_study_report(options.out, out); },
-                        options.out);
+    code = write_report(
+        [&](const fs::path& out) { core::report::write_study_report(options.out, out, host); }, options.out);
   }
   return outcome.failed > 0 ? kRunFailed : code;
 }

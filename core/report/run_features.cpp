@@ -162,10 +162,10 @@ std::string learnt_name(const Measured::Known& known, std::int64_t id) {
 }
 
 Table nearest_table(const Measured::Known& known, const std::vector<std::int64_t>& nearest) {
-  Table table{"The numbers: each true feature and the learnt direction nearest to it",
+  Table table{"The numbers",
               {{"true", "number"}, {"learnt", "number"}, {"cosine", "number"}, {"", ""}},
               {},
-              "",
+              "Each true feature and the learnt direction nearest to it.",
               true,
               {}};
   const std::set<std::int64_t> found(known.found.begin(), known.found.end());
@@ -211,7 +211,9 @@ Cut cut_of(const Measured::Known& known, const std::vector<std::int64_t>& neares
   return cut;
 }
 
-Figure known_figure(const Measured::Known& known) {
+}  // namespace
+
+Figure known_figure(const Measured::Known& known, const std::string& title) {
   const std::vector<std::int64_t> nearest = nearest_alive(known);
   const Cut cut = cut_of(known, nearest);
   HeatMapCells cells;
@@ -221,15 +223,13 @@ Figure known_figure(const Measured::Known& known) {
     for (const std::size_t t : cut.truths) cells.values.push_back(cosine_of(known, id, t));
   }
   Figure figure;
-  figure.title = "Learnt against true features";
+  figure.title = title;
   figure.spec = heat_map(cells, {"true feature", false}, {"learnt feature", false});
   figure.caption = known_caption(known) + cut.note;
   figure.numbers = nearest_table(known, nearest);
   figure.shape = "square";
   return figure;
 }
-
-}  // namespace
 
 Section features_section(const RunRecord& run, const Measured& measured) {
   Section section{"Features", {}, {}, {}, {}};
@@ -241,7 +241,8 @@ Section features_section(const RunRecord& run, const Measured& measured) {
   } else if (const auto figure = summary_frequencies(run)) {
     section.figures.push_back(*figure);
   }
-  if (measured.known) section.figures.push_back(known_figure(*measured.known));
+  if (measured.known)
+    section.figures.push_back(known_figure(*measured.known, "Learnt against true features"));
   if (section.figures.empty() && section.text.empty())
     section.text.emplace_back("No rows are held out: there is nothing to measure the features on.");
   return section;

@@ -14,4 +14,7 @@ Section curves_section(const RunRecord& run);
 Section features_section(const RunRecord& run, const Measured& measured);
 Section setup_section(const RunRecord& run);
 
+/// The heat map of learnt against true features; of many, those matched worst.
+Figure known_figure(const Measured::Known& known, const std::string& title);
+
 }  // namespace regulon::core::report

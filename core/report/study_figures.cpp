@@ -38,11 +38,6 @@ std::string names_text(const std::vector<std::string>& names) {
   return text;
 }
 
-/// A point as a chart calls it: its choices, without the axes' names.
-std::string short_name(const StudyPoint& point) {
-  return point.choices.empty() ? point.label : fmt::format("{}", fmt::join(point.choices, " · "));
-}
-
 /// Axes with more than one choice.
 std::vector<std::size_t> varied_axes(const StudyRecord& study) {
   std::vector<std::size_t> varied;
@@ -212,6 +207,10 @@ std::optional<Figure> dot_figure(const StudyRecord& study, const MeasureName& na
 }
 
 }  // namespace
+
+std::string short_name(const StudyPoint& point) {
+  return point.choices.empty() ? point.label : fmt::format("{}", fmt::join(point.choices, " · "));
+}
 
 Section trade_off_section(const StudyRecord& study) {
   Section section{"Trade-off", {}, {}, {}, {}};

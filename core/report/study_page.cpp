@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <set>
 
+#include "core/report/run_page.h"
 #include "core/report/words.h"
 #include "core/study/headline.h"
 
@@ -209,6 +210,18 @@ Table errors_table(const StudyRecord& study) {
   return table;
 }
 
+Section maps_section(const std::vector<StudyMap>& maps, const std::string& no_maps) {
+  Section section{"Learnt features", {}, {}, {}, {}};
+  if (!no_maps.empty()) section.text.push_back("Not all points could be shown: " + no_maps);
+  if (maps.empty()) return section;
+  section.text.emplace_back(
+      "Cosines of learnt with true features, of one run a point. One dark cell in a row is a true feature "
+      "learnt by "
+      "itself; several are a combination.");
+  for (const StudyMap& map : maps) section.figures.push_back(known_figure(map.known, map.title));
+  return section;
+}
+
 }  // namespace
 
 std::vector<MeasureName> main_measures(const StudyRecord& study) {
@@ -271,7 +284,7 @@ Section runs_section(const StudyRecord& study) {
   return section;
 }
 
-Page study_page(const StudyRecord& study) {
+Page study_page(const StudyRecord& study, const std::vector<StudyMap>& maps, const std::string& no_maps) {
   Page page;
   page.kind = "study";
   page.title = study.name;
@@ -296,6 +309,7 @@ Page study_page(const StudyRecord& study) {
   page.sections.push_back(comparison_section(study));
   if (has(study, "fvu") && has(study, "l0")) page.sections.push_back(trade_off_section(study));
   if (done > 0) page.sections.push_back(measures_section(study));
+  if (!maps.empty() || !no_maps.empty()) page.sections.push_back(maps_section(maps, no_maps));
   page.sections.push_back(varied_section(study));
   page.sections.push_back(runs_section(study));
   return page;

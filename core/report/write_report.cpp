@@ -1,6 +1,9 @@
 #include "core/report/write_report.h"
 
+#include <fmt/format.h>
 #include <regulon/error.h>
+
+#include <algorithm>
 
 #include "core/io/atomic_file.h"
 #include "core/report/page.h"
@@ -13,6 +16,10 @@ namespace regulon::core::report {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr std::size_t kMostMaps = 12;    ///< heat maps of a study
+constexpr double kMapTruths = 32;        ///< true features of a run that has one
+constexpr std::int64_t kMapRows = 4096;  ///< held-out rows that tell which features are alive
 
 Measured::Known known_of(const KnownFeatures& known) {
   Measured::Known plain;
@@ -40,17 +47,43 @@ Measured measured_of(const RunEvaluation& evaluation) {
 }
 
 /// Measures a run that may have lost what it needs for that.
-Measured measure_again(const fs::path& folder, PluginHost& host) {
+Measured measure_again(const fs::path& folder, PluginHost& host, std::int64_t rows) {
   Measured measured;
   try {
     Run run(folder, host);
-    measured = measured_of(run.evaluate(run.source(), kEvaluationRows));
+    measured = measured_of(run.evaluate(run.source(), rows));
   } catch (const InputError& error) {
     measured.why_not = error.what();
   } catch (const RunError& error) {
     measured.why_not = error.what();
   }
   return measured;
+}
+
+/// Whether a heat map of the point would be small enough to look at beside others.
+bool has_small_map(const StudyPoint& point) {
+  const auto found = point.measures.find("known.found");
+  const auto missed = point.measures.find("known.missed");
+  return found != point.measures.end() && missed != point.measures.end() &&
+         found->second.spread.mean + missed->second.spread.mean <= kMapTruths;
+}
+
+/// The maps of the first points, of each its first run that is done.
+std::vector<StudyMap> maps_of(const StudyRecord& study, const fs::path& folder, PluginHost& host,
+                              std::string& why_not) {
+  std::vector<StudyMap> maps;
+  for (const StudyPoint& point : study.points) {
+    if (maps.size() == kMostMaps || !why_not.empty()) break;
+    const auto run = std::find_if(study.runs.begin(), study.runs.end(), [&](const StudyRun& one) {
+      return one.point == point.label && one.status == "done";
+    });
+    if (run == study.runs.end() || !has_small_map(point)) continue;
+    const Measured measured = measure_again(StudyPaths{folder}.run(run->name), host, kMapRows);
+    why_not = measured.why_not;
+    if (measured.known)
+      maps.push_back({fmt::format("{}, seed {}", short_name(point), run->seed), *measured.known});
+  }
+  return maps;
 }
 
 }  // namespace
@@ -66,7 +99,7 @@ bool is_study(const fs::path& folder) {
 
 void write_run_report(const fs::path& folder, const fs::path& out, PluginHost& host) {
   const RunRecord run = read_run_record(folder);
-  const Measured measured = run.summary.is_null() ? Measured() : measure_again(folder, host);
+  const Measured measured = run.summary.is_null() ? Measured() : measure_again(folder, host, kEvaluationRows);
   write_atomically(out, to_html(run_page(run, measured)));
 }
 
@@ -74,8 +107,11 @@ void write_run_report(const fs::path& folder, const fs::path& out, const RunEval
   write_atomically(out, to_html(run_page(read_run_record(folder), measured_of(evaluation))));
 }
 
-void write_study_report(const fs::path& folder, const fs::path& out) {
-  write_atomically(out, to_html(study_page(read_study_record(folder))));
+void write_study_report(const fs::path& folder, const fs::path& out, PluginHost& host) {
+  const StudyRecord study = read_study_record(folder);
+  std::string why_not;
+  const std::vector<StudyMap> maps = maps_of(study, folder, host, why_not);
+  write_atomically(out, to_html(study_page(study, maps, why_not)));
 }
 
 }  // namespace regulon::core::report

@@ -25,8 +25,10 @@ void write_run_report(const std::filesystem::path& folder, const std::filesystem
 void write_run_report(const std::filesystem::path& folder, const std::filesystem::path& out,
                       const RunEvaluation& evaluation);
 
-/// Writes the report of the study in `folder` to `out`, from its results.json. Throws InputError if there is
-/// none, or a damaged one; RunError if `out` cannot be written.
-void write_study_report(const std::filesystem::path& folder, const std::filesystem::path& out);
+/// Writes the report of the study in `folder` to `out`, from its results.json; where few true features are
+/// known, one run of each point is measured again for its heat map. Throws InputError if there are no
+/// results, or damaged ones; RunError if `out` cannot be written.
+void write_study_report(const std::filesystem::path& folder, const std::filesystem::path& out,
+                        PluginHost& host);
 
 }  // namespace regulon::core::report

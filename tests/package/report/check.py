@@ -54,7 +54,7 @@ name = "32"
 set = ["model.features=32"]
 """
 ALIEN = "</script><script>window.alien=1</script><img src=x onerror=window.alien=1>\"'ünï"
-FIGURES = {"trained": 7, "study": 12, "unfinished": 5, "hostile": 7, "hostile_study": 4, "failed_study": 0}
+FIGURES = {"trained": 7, "study": 18, "unfinished": 5, "hostile": 7, "hostile_study": 4, "failed_study": 0}
 
 
 def hostile_run(folder):

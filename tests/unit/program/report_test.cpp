@@ -90,7 +90,8 @@ TEST_F(Reporting, AStudyIsReportedAndItsRunsAreNot) {
   write_file(config_, std::string(kReportedAxis) + kReported);
   const Ended ended = run_program({"study", config_.string(), "--out", run_.string(), "--jobs", "2"});
   ASSERT_EQ(ended.exit_code, 0) << ended.err;
-  expect_words(read_file(report_), {"compared", "Reconstruction against sparsity", "4 of 4"});
+  expect_words(read_file(report_),
+               {"compared", "Reconstruction against sparsity", "4 of 4", "Learnt features", "0.3, seed 0"});
   for (const auto& entry : fs::directory_iterator(run_ / "runs"))
     EXPECT_FALSE(fs::exists(entry.path() / "report.html"));
   fs::remove(report_);

@@ -54,7 +54,8 @@ class StudyReport : public ::testing::Test {
   }
   Page page() const { return study_page(read_study_record(paths_.root)); }
   std::string html() {
-    write_study_report(paths_.root, scratch_ / "report.html");
+    PluginHost host(std::vector<std::filesystem::path>{});
+    write_study_report(paths_.root, scratch_ / "report.html", host);
     return read_file(scratch_ / "report.html");
   }
 
@@ -109,6 +110,17 @@ TEST_F(StudyReport, NoDifferenceIsSaidToBeNotSeen) {
   const Page whole = page();
   EXPECT_EQ(whole.sections[0].tables[1].rows[0][2].look, "number");
   EXPECT_EQ(figure_named(whole, "FVU").caption, "No difference from x seen: y.");
+}
+
+TEST_F(StudyReport, RunsThatCannotBeMeasuredAgainHaveNoMapAndSayWhy) {
+  make("y", 2);
+  finish(0.1);
+  const json known = {{"found", {0, 1}}, {"missed", {2}}, {"composed", json::array()}, {"mean_best", 0.9}};
+  const json held = {{"fvu", 0.1}, {"l0", 2}};
+  for (const PlannedRun& run : plan_.runs)
+    write_file(paths_.summary(run.name), json{{"held_out", held}, {"known_features", known}}.dump());
+  write_study();
+  expect_words(html(), {"Learnt features", "Not all points could be shown", "is not a run"});
 }
 
 TEST_F(StudyReport, AllRunsFailed) {
