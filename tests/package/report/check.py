@@ -115,7 +115,7 @@ def main():
     for name in FIGURES:
         regulon("report", name, "--out", f"{name}.html")
 
-    if "was built without Vega" in (work / "failed_study.html").read_text():
+    if "The plots are missing" in (work / "failed_study.html").read_text():
         print("skipped: the program was built without Vega, and its reports have no plots")
         return browser.SKIPPED
     faults, figures = browser.check([work / f"{name}.html" for name in FIGURES], work)
