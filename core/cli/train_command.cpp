@@ -64,7 +64,8 @@ int train_command(const TrainArguments& arguments) {
   fmt::print("run: {}\n", folder.string());
   if (!arguments.report) return 0;
   return write_report(
-      [&](const fs::path& out) { core::report::write_run_report(folder, out, result.evaluation); }, folder);
+      [&](const fs::path& out) { core::report::write_run_report(folder, out, host, &result.evaluation); },
+      folder);
 }
 
 }  // namespace regulon::cli

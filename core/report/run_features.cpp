@@ -241,6 +241,7 @@ Section features_section(const RunRecord& run, const Measured& measured) {
   } else if (const auto figure = summary_frequencies(run)) {
     section.figures.push_back(*figure);
   }
+  if (auto figure = drop_figure(measured)) section.figures.push_back(std::move(*figure));
   if (measured.known)
     section.figures.push_back(known_figure(*measured.known, "Learnt against true features"));
   if (section.figures.empty() && section.text.empty())

@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <ctime>
+#include <span>
 #include <system_error>
 
 #include "core/report/words.h"
@@ -35,6 +36,17 @@ constexpr HeldOutFigure kHeldOut[] = {
     {"cosine", "cosine", "mean of cos(x, x̂); 1 is best", false},
     {"norm_ratio", "norm ratio", "mean of |x̂| / |x|", false},
     {"relative_bias", "relative bias", "E|x̂|² / E⟨x, x̂⟩; below 1 is shrinkage", false}};
+
+/// The same of the summary's "known_features".
+constexpr HeldOutFigure kKnown[] = {
+    {"mean_best", "mean best cosine", "of each true feature with the nearest alive direction", false},
+    {"mcc", "MCC", "mean |cosine| of directions matched one to one with true features", false},
+    {"uniqueness", "uniqueness", "true features that are the nearest of some direction, over all directions",
+     false},
+    {"precision", "precision", "when a direction fires, how often its true feature does", false},
+    {"recall", "recall", "when a true feature fires, how often its direction does", false},
+    {"f1", "F1", "harmonic mean of the two, over all directions", false},
+    {"true_l0", "true L0", "true features active in a row", false}};
 
 std::string list_of_names(const RunRecord& run) {
   std::vector<std::string> names;
@@ -157,9 +169,21 @@ std::string text_at(const json& object, const char* key) {
   return text;
 }
 
+/// Lines for those of `figures` that the summary has.
+void add_figures(const RunRecord& run, const std::string& part, std::span<const HeldOutFigure> figures,
+                 Table& table) {
+  for (const HeldOutFigure& figure : figures) {
+    const auto value = RunRecord::number(run.summary, part + figure.name);
+    if (!value) continue;
+    table.rows.push_back({{figure.title, "name"},
+                          {figure.is_share ? share_text(*value) : number_text(*value), "number"},
+                          {figure.meaning, ""}});
+  }
+}
+
 }  // namespace
 
-Section held_out_section(const RunRecord& run) {
+Section held_out_section(const RunRecord& run, const Measured& measured) {
   Section section{"Result", {}, {}, {}, {}};
   const auto rows = RunRecord::number(run.summary, "held_out.rows");
   if (!rows) {
@@ -173,14 +197,17 @@ Section held_out_section(const RunRecord& run) {
               "",
               false,
               {}};
-  for (const HeldOutFigure& figure : kHeldOut) {
-    const auto value = RunRecord::number(run.summary, std::string("held_out.") + figure.name);
-    if (!value) continue;
-    table.rows.push_back({{figure.title, "name"},
-                          {figure.is_share ? share_text(*value) : number_text(*value), "number"},
-                          {figure.meaning, ""}});
-  }
+  add_figures(run, "held_out.", kHeldOut, table);
   section.tables.push_back(std::move(table));
+  Table known{"Against the true features",
+              {{"measure", ""}, {"value", "number"}, {"what it is", ""}},
+              {},
+              "",
+              false,
+              {}};
+  add_figures(run, "known_features.", kKnown, known);
+  if (!known.rows.empty()) section.tables.push_back(std::move(known));
+  if (auto losses = losses_table(measured)) section.tables.push_back(std::move(*losses));
   return section;
 }
 
@@ -220,7 +247,7 @@ Page run_page(const RunRecord& run, const Measured& measured) {
   page.lead = model_text(run) + outcome_text(run);
   add_notices(run, page);
   page.tiles = tiles_of(run);
-  page.sections.push_back(held_out_section(run));
+  page.sections.push_back(held_out_section(run, measured));
   page.sections.push_back(curves_section(run));
   if (!run.summary.is_null()) page.sections.push_back(features_section(run, measured));
   page.sections.push_back(setup_section(run));

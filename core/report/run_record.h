@@ -44,9 +44,23 @@ struct Measured {
     std::vector<std::int64_t> found;     ///< ids of true features
     std::vector<std::int64_t> missed;
   };
+  /// How the loss lies over the rows, in units of their variance.
+  struct Losses {
+    std::vector<std::pair<double, double>> quantiles;  ///< share of the rows, loss
+    double highest = 0;
+    double tail = 0;  ///< share of the whole loss that the worst hundredth of the rows bears
+  };
+  /// What is left when codes are left out: (L0, FVU), nothing left out first.
+  struct Drop {
+    std::string kind;  ///< "weakest", "frequent"
+    std::int64_t rows = 0;
+    std::vector<std::pair<double, double>> points;
+  };
   std::int64_t rows = 0;          ///< held-out rows looked at
   std::vector<double> frequency;  ///< [n]: share of these rows in which each feature fires
   std::optional<Known> known;
+  std::optional<Losses> losses;
+  std::vector<Drop> drops;
   std::string why_not;  ///< if nothing could be measured
 };
 

@@ -11,15 +11,17 @@
 #include "core/report/run_record.h"
 #include "core/report/study_page.h"
 #include "core/report/study_record.h"
+#include "core/train/drop_curve.h"
 
 namespace regulon::core::report {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kMostMaps = 12;    ///< heat maps of a study
-constexpr double kMapTruths = 32;        ///< true features of a run that has one
-constexpr std::int64_t kMapRows = 4096;  ///< held-out rows that tell which features are alive
+constexpr std::size_t kMostMaps = 12;     ///< heat maps of a study
+constexpr double kMapTruths = 32;         ///< true features of a run that has one
+constexpr std::int64_t kDropRows = 2048;  ///< held-out rows for curves of what is left out
+constexpr std::int64_t kMapRows = 4096;   ///< held-out rows that tell which features are alive
 
 Measured::Known known_of(const KnownFeatures& known) {
   Measured::Known plain;
@@ -34,6 +36,10 @@ Measured::Known known_of(const KnownFeatures& known) {
   return plain;
 }
 
+Measured::Losses losses_of(const LossSpread& spread) {
+  return {spread.quantiles, spread.highest, spread.tail};
+}
+
 Measured measured_of(const RunEvaluation& evaluation) {
   Measured measured;
   measured.rows = evaluation.held_out.rows;
@@ -43,18 +49,26 @@ Measured measured_of(const RunEvaluation& evaluation) {
                               frequency.const_data_ptr<double>() + frequency.numel());
   }
   if (evaluation.known) measured.known = known_of(*evaluation.known);
+  if (evaluation.losses.rows > 0) measured.losses = losses_of(evaluation.losses);
   return measured;
 }
 
-/// Measures a run that may have lost what it needs for that.
-Measured measure_again(const fs::path& folder, PluginHost& host, std::int64_t rows) {
+Measured::Drop drop_of(const DropCurve& curve) {
+  Measured::Drop drop{curve.kind, curve.rows, {}};
+  for (const DropPoint& point : curve.points) drop.points.emplace_back(point.l0, point.fvu);
+  return drop;
+}
+
+/// Measures a run that may have lost what it needs for that; what of it was measured already is not again.
+Measured measure(const fs::path& folder, PluginHost& host, const RunEvaluation* evaluation) {
   Measured measured;
   try {
     Run run(folder, host);
-    measured = measured_of(run.evaluate(run.source(), rows));
-  } catch (const InputError& error) {
-    measured.why_not = error.what();
-  } catch (const RunError& error) {
+    measured = measured_of(evaluation != nullptr ? *evaluation : run.evaluate(run.source(), kEvaluationRows));
+    if (measured.rows == 0) return measured;
+    for (const std::string& kind : drop_kinds())
+      measured.drops.push_back(drop_of(drop_curve(run, run.source(), kDropRows, kind)));
+  } catch (const Error& error) {
     measured.why_not = error.what();
   }
   return measured;
@@ -78,10 +92,15 @@ std::vector<StudyMap> maps_of(const StudyRecord& study, const fs::path& folder, 
       return one.point == point.label && one.status == "done";
     });
     if (run == study.runs.end() || !has_small_map(point)) continue;
-    const Measured measured = measure_again(StudyPaths{folder}.run(run->name), host, kMapRows);
-    why_not = measured.why_not;
-    if (measured.known)
-      maps.push_back({fmt::format("{}, seed {}", short_name(point), run->seed), *measured.known});
+    try {
+      Run opened(StudyPaths{folder}.run(run->name), host);
+      const RunEvaluation evaluation = opened.evaluate(opened.source(), kMapRows);
+      if (evaluation.known)
+        maps.push_back(
+            {fmt::format("{}, seed {}", short_name(point), run->seed), known_of(*evaluation.known)});
+    } catch (const Error& error) {
+      why_not = error.what();
+    }
   }
   return maps;
 }
@@ -97,14 +116,11 @@ bool is_study(const fs::path& folder) {
                     "give the folder that `regulon train` or `regulon study` wrote"});
 }
 
-void write_run_report(const fs::path& folder, const fs::path& out, PluginHost& host) {
+void write_run_report(const fs::path& folder, const fs::path& out, PluginHost& host,
+                      const RunEvaluation* evaluation) {
   const RunRecord run = read_run_record(folder);
-  const Measured measured = run.summary.is_null() ? Measured() : measure_again(folder, host, kEvaluationRows);
+  const Measured measured = run.summary.is_null() ? Measured() : measure(folder, host, evaluation);
   write_atomically(out, to_html(run_page(run, measured)));
-}
-
-void write_run_report(const fs::path& folder, const fs::path& out, const RunEvaluation& evaluation) {
-  write_atomically(out, to_html(run_page(read_run_record(folder), measured_of(evaluation))));
 }
 
 void write_study_report(const fs::path& folder, const fs::path& out, PluginHost& host) {

@@ -14,16 +14,12 @@ inline constexpr const char* kReportName = "report.html";
 /// Whether a study lies in `folder`, rather than a run. Throws InputError if neither does.
 bool is_study(const std::filesystem::path& folder);
 
-/// Writes the report of the run in `folder` to `out`, whole or not at all. A finished run is measured again
-/// on its held-out rows; if its plugins or data are gone, the report says so and tells what the summary
-/// knows. Throws InputError for a folder that holds no run, or a damaged one; RunError if `out` cannot be
-/// written.
-void write_run_report(const std::filesystem::path& folder, const std::filesystem::path& out,
-                      PluginHost& host);
-
-/// The same for a run that was measured already.
-void write_run_report(const std::filesystem::path& folder, const std::filesystem::path& out,
-                      const RunEvaluation& evaluation);
+/// Writes the report of the run in `folder` to `out`, whole or not at all. A finished run is measured on its
+/// held-out rows, beyond what `evaluation` has if it is given; if its plugins or data are gone, the report
+/// says so and tells what the summary knows. Throws InputError for a folder that holds no run, or a damaged
+/// one; RunError if `out` cannot be written.
+void write_run_report(const std::filesystem::path& folder, const std::filesystem::path& out, PluginHost& host,
+                      const RunEvaluation* evaluation = nullptr);
 
 /// Writes the report of the study in `folder` to `out`, from its results.json; where few true features are
 /// known, one run of each point is measured again for its heat map. Throws InputError if there are no

@@ -148,6 +148,23 @@ TEST_F(RunReport, ManyTrueFeaturesAreCutToThoseMatchedWorst) {
   EXPECT_EQ(figure->numbers.rows.size(), 100U);
 }
 
+TEST_F(RunReport, TellsWhatCodesAreWorthAndHowLossesLie) {
+  write_manifest("plain");
+  write_summary();
+  Measured measured;
+  measured.drops = {{"weakest", 100, {{8, 0.1}, {6, 0.2}, {2, 0.6}, {0, 1}}}, {"frequent", 100, {}}};
+  measured.losses = Measured::Losses{{{0.5, 0.08}, {0.99, 0.5}}, 2.5, 0.125};
+  const Page whole = run_page(read_run_record(folder()), measured);
+  const Figure* figure = figure_of(whole, "What codes are worth");
+  ASSERT_NE(figure, nullptr);
+  // Half of eight is half way between six and two.
+  expect_words(figure->caption, {"100 held-out rows", "weakest codes first, FVU is 0.4 instead of 0.1"});
+  EXPECT_EQ(figure->numbers.rows.size(), 4U);
+  const Table& losses = whole.sections[0].tables.back();
+  EXPECT_EQ(losses.rows.size(), 3U);
+  expect_words(losses.note, {"12.5% of the loss"});
+}
+
 TEST_F(RunReport, AnUnfinishedRunIsSaidToBeOne) {
   write_manifest("plain");
   write_metrics("plain");
