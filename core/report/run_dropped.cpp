@@ -72,16 +72,16 @@ std::optional<Figure> drop_figure(const Measured& measured) {
 std::optional<Table> losses_table(const Measured& measured) {
   if (!measured.losses) return std::nullopt;
   const Measured::Losses& losses = *measured.losses;
-  Table table{"How the loss lies over rows",
-              {{"rows", ""}, {"loss, in units of the rows' variance", "number"}},
+  Table table{"How the loss lies over rows, in units of their variance",
+              {{"rows", ""}, {"loss", "number"}},
               {},
               "",
               false,
               {}};
   for (const auto& [share, loss] : losses.quantiles)
     table.rows.push_back(
-        {{fmt::format("{} of them below", share_text(share)), ""}, {number_text(loss), "number"}});
-  table.rows.push_back({{"the worst", ""}, {number_text(losses.highest), "number"}});
+        {{fmt::format("{} of them below", share_text(share)), "name"}, {number_text(loss), "number"}});
+  table.rows.push_back({{"the worst", "name"}, {number_text(losses.highest), "number"}});
   table.note =
       fmt::format("The worst hundredth of the rows bears {} of the loss; if all were alike, it would be 1%.",
                   share_text(losses.tail));

@@ -43,7 +43,8 @@ constexpr HeldOutFigure kKnown[] = {
     {"mcc", "MCC", "mean |cosine| of directions matched one to one with true features", false},
     {"uniqueness", "uniqueness", "true features that are the nearest of some direction, over all directions",
      false},
-    {"precision", "precision", "when a direction fires, how often its true feature does", false},
+    {"precision", "precision",
+     "when a direction fires, how often its true feature does; mean, dead ones as 0", false},
     {"recall", "recall", "when a true feature fires, how often its direction does", false},
     {"f1", "F1", "harmonic mean of the two, over all directions", false},
     {"true_l0", "true L0", "true features active in a row", false}};
