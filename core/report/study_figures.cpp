@@ -16,6 +16,8 @@
 namespace regulon::core::report {
 namespace {
 
+constexpr const char* kError = "fvu";  ///< measures of the trade-off
+constexpr const char* kDensity = "l0";
 constexpr std::size_t kNamesTold = 6;      ///< of a list in a caption
 constexpr std::size_t kLegendChoices = 8;  ///< more colours would not be told apart
 constexpr std::size_t kMostDots = 60;      ///< lines of a dot plot
@@ -217,8 +219,8 @@ Section trade_off_section(const StudyRecord& study) {
   TradeOff data;
   const Looks looks = looks_of(study);
   for (const StudyPoint& point : study.points) {
-    const auto fvu = point.measures.find("fvu");
-    const auto l0 = point.measures.find("l0");
+    const auto fvu = point.measures.find(kError);
+    const auto l0 = point.measures.find(kDensity);
     if (fvu == point.measures.end() || l0 == point.measures.end()) continue;
     data.points.push_back({short_name(point), looks.colour_axis ? point.choices[*looks.colour_axis] : "",
                            looks.shape_axis ? point.choices[*looks.shape_axis] : "", l0->second.spread.mean,
