@@ -70,6 +70,7 @@ struct EvalArguments {
   std::filesystem::path vocabulary;           ///< text whose line i (from 0) is token i; empty: none
   std::string drop;                           ///< leave codes out: "weakest" or "frequent"; empty: no
   std::vector<std::filesystem::path> beside;  ///< runs to hold against what dropping leaves
+  std::filesystem::path plot;                 ///< where to write plots of the gap; empty: nowhere
   std::filesystem::path table;  ///< where to write what was found by row or feature; empty: nowhere
   std::vector<std::filesystem::path> plugin_path;
 };

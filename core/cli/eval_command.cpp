@@ -13,6 +13,7 @@
 #include "core/io/row_columns.h"
 #include "core/io/safetensors.h"
 #include "core/plugin/host.h"
+#include "core/report/gap_page.h"
 #include "core/train/drop_curve.h"
 #include "core/train/run.h"
 
@@ -42,6 +43,9 @@ int gap_command(const EvalArguments& arguments, core::Run& run, core::Source& so
   const core::GapReport report = core::measure_gap(arguments.solving, run.model().dictionary(), run.costs(),
                                                    run.normalisation().apply(rows), encode);
   if (!arguments.table.empty()) core::write_safetensors(arguments.table, core::row_table(report));
+  if (!arguments.plot.empty()) {
+    core::report::write_gap_report(report, run.config().run.name, arguments.plot);
+  }
   if (arguments.json) {
     fmt::print("{}\n", core::to_json(report).dump(2));
   } else {
@@ -126,6 +130,9 @@ void refuse_both(const EvalArguments& arguments) {
   if (!arguments.beside.empty() && arguments.drop.empty()) {
     throw InputError(
         {"--beside", "has no curve to stand beside", "--drop weakest or --drop frequent", "none", {}});
+  }
+  if (!arguments.plot.empty() && !arguments.gap) {
+    throw InputError({"--plot", "has nothing to draw", "--gap beside it", "none", {}});
   }
   if (!arguments.vocabulary.empty() && arguments.top == 0) {
     throw InputError({"--vocab", "has nothing to print", "--top N beside it", "none", {}});

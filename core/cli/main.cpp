@@ -199,6 +199,7 @@ void add_eval(CLI::App& app, Request& request) {
   verb->add_option("--k", request.eval.solving.k,
                    "Features a row of pursuits; unless given: the encoder's L0")
       ->check(CLI::NonNegativeNumber);
+  verb->add_option("--plot", request.eval.plot, "Write plots of the gap to this HTML file");
   verb->add_option(
       "--table", request.eval.table,
       "Write to this safetensors file: the loss of every row, or what --gap, --absorption or --top find");

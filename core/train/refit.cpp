@@ -49,11 +49,11 @@ class RefitProblem {
 
   /// What is left of the targets by the weight as it is, taken back to the
   /// change's space.
-  at::Tensor right_side(const std::vector<at::Tensor>& targets) const {
+  at::Tensor right_side(const std::function<at::Tensor(std::size_t)>& targets) const {
     at::Tensor sum = nothing();
     for (std::size_t i = 0; i < codes_.size(); ++i)
       sum = sum + transposed(i, nothing(), [&](const at::Tensor&) {
-              return targets[i] - ops::decode(codes_[i], weight_, {});
+              return targets(i) - ops::decode(codes_[i], weight_, {});
             });
     return sum;
   }
@@ -98,25 +98,15 @@ at::Tensor column_ratio(const at::Tensor& a, const at::Tensor& b) {
   return at::where(b > 0, a / b.clamp_min(1e-300), at::zeros_like(a));
 }
 
-/// Batches of the training stream as codes and targets.
-struct RefitData {
+/// The codes of the training stream's first batches, which hold at least `rows` rows.
+std::vector<Codes> codes_to_fit(Run& run, std::int64_t rows) {
   std::vector<Codes> codes;
-  std::vector<at::Tensor> targets;
-  at::Tensor rows;  ///< the first batch, as stored
-};
-
-RefitData fit_data(Run& run, std::int64_t rows) {
-  RefitData data;
-  const at::Tensor bias = run.model().dictionary().detach().bias();
   std::int64_t seen = 0;
   for (std::int64_t step = 0; seen < rows; ++step) {
-    const at::Tensor batch = run.source().batch(step);
-    if (step == 0) data.rows = batch;
-    data.codes.push_back(run.encode(batch).detach());
-    data.targets.push_back(run.normalisation().apply(batch) - bias);
-    seen += batch.size(0);
+    codes.push_back(run.encode(run.source().batch(step)).detach());
+    seen += codes.back().rows();
   }
-  return data;
+  return codes;
 }
 
 void require_same_codes(const Codes& before, const Codes& after, const fs::path& folder) {
@@ -140,8 +130,8 @@ NamedTensors with_decoder(const NamedTensors& weights, const at::Tensor& decoder
 
 }  // namespace
 
-Fit refit(const std::vector<Codes>& codes, const std::vector<at::Tensor>& targets, const at::Tensor& weight,
-          const RefitSettings& settings) {
+Fit refit(const std::vector<Codes>& codes, const std::function<at::Tensor(std::size_t)>& targets,
+          const at::Tensor& weight, const RefitSettings& settings) {
   const at::NoGradGuard no_grad;
   const RefitProblem problem(codes, weight, settings);
   at::Tensor change = problem.nothing();
@@ -172,15 +162,20 @@ RefitReport refit_run(const fs::path& folder, PluginHost& host, const RefitSetti
                       const fs::path& out) {
   require_absent(out);
   Run run(folder, host);
-  const RefitData data = fit_data(run, settings.rows);
+  const std::vector<Codes> codes = codes_to_fit(run, settings.rows);
   RefitReport report;
   report.before = run.evaluate(run.source(), kEvaluationRows).held_out;
-  report.fit = refit(data.codes, data.targets, run.model().dictionary().weight(), settings);
+  const Dictionary dictionary = run.model().dictionary().detach();
+  const auto targets = [&](std::size_t i) {
+    const at::Tensor rows = run.source().batch(static_cast<std::int64_t>(i));
+    return run.normalisation().apply(rows) - dictionary.bias();
+  };
+  report.fit = refit(codes, targets, dictionary.weight(), settings);
 
   const NamedTensors weights = SafetensorsFile(folder / "weights.safetensors").tensors();
   const NamedTensors changed = with_decoder(weights, report.fit.weight);
   run.model().load(changed, (folder / "weights.safetensors").string());
-  require_same_codes(data.codes.front(), run.encode(data.rows).detach(), folder);
+  require_same_codes(codes.front(), run.encode(run.source().batch(0)).detach(), folder);
   report.after = run.evaluate(run.source(), kEvaluationRows).held_out;
 
   AtomicFolder output(out);

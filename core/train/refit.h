@@ -40,10 +40,10 @@ struct Fit {
 /// O(entries * d) an iteration; nothing is n x n. Rows of features that are in
 /// no code stay as they are.
 ///
-/// `codes` and `targets` [B, d] (rows less the decoder's bias): batches of one
-/// data set.
-Fit refit(const std::vector<Codes>& codes, const std::vector<at::Tensor>& targets, const at::Tensor& weight,
-          const RefitSettings& settings);
+/// `codes`: of the batches of one data set. `targets(i)` [B, d]: rows of batch i less the decoder's bias,
+/// asked for once, in order: rows stream, codes stay.
+Fit refit(const std::vector<Codes>& codes, const std::function<at::Tensor(std::size_t)>& targets,
+          const at::Tensor& weight, const RefitSettings& settings);
 
 /// A refitted run, with the measures of the run that it was, and its own, on
 /// held-out rows.

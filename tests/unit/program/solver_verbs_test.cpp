@@ -202,6 +202,14 @@ TEST_F(SolverVerbs, EvalReportsTheGap) {
   const Ended text = verb("eval", {"--gap", "--rows", "100", "--solver", "omp", "--k", "2"});
   EXPECT_EQ(text.exit_code, 0);
   expect_words(text.out, {"Amortisation gap over 100 rows", "encoder", "omp", "k 2"});
+  const fs::path page = scratch_ / "gap.html";
+  const Ended plotted = verb("eval", {"--gap", "--rows", "100", "--plot", page.string()});
+  EXPECT_EQ(plotted.exit_code, 0) << plotted.err;
+  expect_words(read_file(page), {"Amortisation gap", "Reconstruction against sparsity", "Row by row",
+                                 "above that of cd on the same dictionary", "gradient_pursuit"});
+  const Ended alone = verb("eval", {"--plot", page.string()});
+  EXPECT_EQ(alone.exit_code, 2);
+  expect_words(alone.err, {"--plot", "--gap beside it"});
 }
 
 }  // namespace

@@ -27,6 +27,9 @@ struct RefitToy {
     whole = at::cat({codes[0].to_dense(), codes[1].to_dense(), codes[2].to_dense()});
     target = at::cat(targets);
   }
+  std::function<at::Tensor(std::size_t)> stream() const {
+    return [this](std::size_t i) { return targets.at(i); };
+  }
   std::vector<Codes> codes;
   std::vector<at::Tensor> targets;
   at::Tensor whole;   ///< [120, 12]
@@ -44,7 +47,7 @@ RefitSettings exact(double ridge) {
 TEST(Refit, IsTheRidgeRegressionsOptimum) {
   const RefitToy toy;
   for (const double ridge : {1e-9, 0.3}) {
-    const Fit fit = refit(toy.codes, toy.targets, toy.weight, exact(ridge));
+    const Fit fit = refit(toy.codes, toy.stream(), toy.weight, exact(ridge));
     const at::Tensor used = toy.whole.narrow(1, 0, 10);
     const at::Tensor gram = at::matmul(used.t(), used);
     const at::Tensor pull = ridge * gram.diagonal().mean() * at::eye(10, at::kDouble);
@@ -62,7 +65,7 @@ TEST(Refit, ScalesAreTheBestFactors) {
   const RefitToy toy;
   RefitSettings settings = exact(1e-12);
   settings.scale_only = true;
-  const Fit fit = refit(toy.codes, toy.targets, toy.weight, settings);
+  const Fit fit = refit(toy.codes, toy.stream(), toy.weight, settings);
   const at::Tensor factors = (fit.weight / toy.weight).narrow(0, 0, 10);
   EXPECT_TRUE(at::allclose(factors, factors.narrow(1, 0, 1).expand({10, 5})));
   // One column of the regression per feature: what it alone adds to the
