@@ -160,6 +160,19 @@ void add_report(CLI::App& app, Request& request) {
   verb->callback([&] { request.run = [&] { return regulon::cli::report_command(request.report); }; });
 }
 
+void add_gap(CLI::App& verb, regulon::cli::EvalArguments& eval) {
+  verb.add_flag("--gap", eval.gap, "Compare the encoder's codes with those that solvers find");
+  verb.add_option("--solver", eval.solving.solvers,
+                  "Solvers of the gap, one or more times; the first is what rows are ranked by")
+      ->take_all();
+  verb.add_option("--lambda", eval.solving.lambda,
+                  "Price of a code for the gap; unless given: where the lasso has the encoder's L0")
+      ->check(CLI::NonNegativeNumber);
+  verb.add_option("--k", eval.solving.k, "Features a row of pursuits; unless given: the encoder's L0")
+      ->check(CLI::NonNegativeNumber);
+  verb.add_option("--plot", eval.plot, "Write plots of the gap to this HTML file");
+}
+
 void add_eval(CLI::App& app, Request& request) {
   auto* verb = app.add_subcommand("eval", "Measure a finished run on held-out rows");
   verb->add_option("RUN", request.eval.run, "Folder of a run")->required();
@@ -189,17 +202,7 @@ void add_eval(CLI::App& app, Request& request) {
   verb->add_option(
       "--drop", request.eval.drop,
       "Leave codes out, more and more: the `weakest` of each row, or the most `frequent` features");
-  verb->add_flag("--gap", request.eval.gap, "Compare the encoder's codes with those that solvers find");
-  verb->add_option("--solver", request.eval.solving.solvers,
-                   "Solvers of the gap, one or more times; the first is what rows are ranked by")
-      ->take_all();
-  verb->add_option("--lambda", request.eval.solving.lambda,
-                   "Price of a code for the gap; unless given: where the lasso has the encoder's L0")
-      ->check(CLI::NonNegativeNumber);
-  verb->add_option("--k", request.eval.solving.k,
-                   "Features a row of pursuits; unless given: the encoder's L0")
-      ->check(CLI::NonNegativeNumber);
-  verb->add_option("--plot", request.eval.plot, "Write plots of the gap to this HTML file");
+  add_gap(*verb, request.eval);
   verb->add_option(
       "--table", request.eval.table,
       "Write to this safetensors file: the loss of every row, or what --gap, --absorption or --top find");

@@ -45,16 +45,19 @@ Choice encoder_that_provides(const std::string& word, PluginHost& host) {
 }
 
 /// Takes a factor that all dictionary rows share into the normalisation of the data, as a run that scaled its
-/// data has it: codes stay the same, and the rows have norm one again, as training keeps them. 1 where rows
-/// differ in norm.
+/// data has it: codes stay the same to rounding, and the rows have norm one again, as training keeps them.
+/// 1 where rows differ in norm.
 double fold_shared_norm(PlainSae& sae) {
   const at::Tensor norms = at::linalg_vector_norm(sae.decoder_weight.to(at::kDouble), 2, {1});
   const double shared = norms.mean().item<double>();
   const double furthest = (norms - shared).abs().max().item<double>();
   if (shared == 0 || furthest > kKeptAtOne * shared || std::abs(shared - 1) <= kKeptAtOne) return 1;
-  sae.decoder_weight = sae.decoder_weight / shared;
-  sae.decoder_bias = sae.decoder_bias / shared;
-  sae.encoder_weight = sae.encoder_weight * shared;
+  const auto times = [](const at::Tensor& tensor, double factor) {
+    return (tensor.to(at::kDouble) * factor).to(at::kFloat);
+  };
+  sae.decoder_weight = times(sae.decoder_weight, 1 / shared);
+  sae.decoder_bias = times(sae.decoder_bias, 1 / shared);
+  sae.encoder_weight = times(sae.encoder_weight, shared);
   sae.notes.push_back(
       fmt::format("the norm {:.6g} of all dictionary rows, into the scale of the data", shared));
   return shared;

@@ -62,7 +62,7 @@ struct TradeOff {
   std::vector<TradeOffPoint> points;
   std::string colour_title;  ///< of the legend; empty: no legend
   std::string shape_title;
-  std::vector<std::string> colours;  ///< in the legend's order
+  std::vector<std::string> colours;  ///< in the legend's order; those of all points, "" included
   std::vector<std::string> shapes;
   std::vector<std::pair<double, double>> front;  ///< joined by a line
 };

@@ -49,8 +49,7 @@ Table methods_table(const GapReport& report) {
 }
 
 Table numbers_of(const std::vector<std::pair<std::string, RowFigure>>& rows, const std::string& measure) {
-  Table table;
-  table.head = {{"codes", ""}, {measure, "number"}};
+  Table table{"The numbers", {{"codes", ""}, {measure, "number"}}, {}, "", true, {}};
   for (const auto& [name, figure] : rows)
     table.rows.push_back({{name, "name"}, {figure_text(figure), "number"}});
   return table;
@@ -93,8 +92,9 @@ Figure reconstruction(const GapReport& report) {
   Figure figure;
   figure.title = "Reconstruction against sparsity";
   TradeOff data;
-  Table numbers;
-  numbers.head = {{"codes", ""}, {"L0", "number"}, {"FVU", "number"}};
+  data.colours = {""};
+  data.shapes = {""};
+  Table numbers{"The numbers", {{"codes", ""}, {"L0", "number"}, {"FVU", "number"}}, {}, "", true, {}};
   const GapMethod* best = &report.methods.front();
   for (const GapMethod& method : report.methods) {
     data.points.push_back({method.name, "", "", method.l0.mean, 0, method.fvu, 0});
@@ -141,7 +141,12 @@ Figure tail(const GapReport& report) {
   figure.caption =
       fmt::format("Half of the rows are at most {} above, the worst {}: the tail is at the right.",
                   number_text(encoder[encoder.size() / 2].second), number_text(encoder.back().second));
-  figure.numbers.head = {{"codes", ""}, {"half of the rows", "number"}, {"worst row", "number"}};
+  figure.numbers = {"The numbers",
+                    {{"codes", ""}, {"half of the rows", "number"}, {"worst row", "number"}},
+                    {},
+                    "",
+                    true,
+                    {}};
   for (const Series& line : series)
     figure.numbers.rows.push_back({{line.name, "name"},
                                    {number_text(line.points[line.points.size() / 2].second), "number"},

@@ -209,12 +209,13 @@ at::Tensor nested_errors(const Codes& codes, const Dictionary& dictionary, const
                          const std::vector<std::int64_t>& sizes) {
   detail::check_like(kNestedErrors, "batch", batch, {codes.rows(), dictionary.width()}, dictionary.weight());
   detail::check_block_sizes(kNestedErrors, sizes, codes.features());
-  if (!codes.is_sparse()) return errors_of_blocks(codes, dictionary, batch, sizes);
+  const at::Tensor rows = batch.detach();
+  if (!codes.is_sparse()) return errors_of_blocks(codes, dictionary, rows, sizes);
   const at::Tensor& weight = dictionary.weight();
   const at::Tensor& bias = dictionary.bias();
   const bool with_gradient = at::GradMode::is_enabled() && (codes.values().requires_grad() ||
                                                             weight.requires_grad() || bias.requires_grad());
-  return NestedErrors::apply(codes.values(), weight, bias, batch, codes.detach(), sizes, with_gradient);
+  return NestedErrors::apply(codes.values(), weight, bias, rows, codes.detach(), sizes, with_gradient);
 }
 
 }  // namespace regulon::ops
