@@ -126,6 +126,8 @@ TEST(NestedErrors, NeedsNoGradientAndRefusesWhatDoesNotFit) {
   const at::Tensor expected = by_products(toy.dense(), toy, toy.weight, toy.bias, {2, 5}).detach();
   const Codes codes = codes_of(toy).detach();
   EXPECT_TRUE(at::allclose(ops::nested_errors(codes, dictionary, toy.batch, {2, 5}), expected, 1e-12));
+  const at::Tensor learnt = toy.batch.clone().set_requires_grad(true);
+  EXPECT_FALSE(ops::nested_errors(codes, dictionary, learnt, {2, 5}).requires_grad()) << "none to the batch";
   tests::expect_error<RunError>(
       [&] {
         ops::nested_errors(codes, dictionary, toy.batch, {2, 4});
