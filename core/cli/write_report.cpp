@@ -1,10 +1,11 @@
 #include "core/cli/write_report.h"
 
 #include <fmt/format.h>
-#include <regulon/error.h>
 
 #include <cstdio>
+#include <exception>
 
+#include "core/plugin/call.h"
 #include "core/report/page.h"
 
 namespace regulon::cli {
@@ -19,9 +20,9 @@ int write_report(const std::function<void(const std::filesystem::path& out)>& wr
   const std::filesystem::path out = folder / core::report::kReportName;
   try {
     write(out);
-  } catch (const Error& error) {
-    fmt::print(stderr, "{}\nOnly the report is missing: `regulon report {}` tries again.\n", error.what(),
-               folder.string());
+  } catch (const std::exception&) {  // of whatever kind: nothing that was trained is lost
+    fmt::print(stderr, "{}\nOnly the report is missing: `regulon report {}` tries again.\n",
+               core::exception_text(), folder.string());
     return kReportFailed;
   }
   print_report(out);

@@ -241,6 +241,10 @@ Section features_section(const RunRecord& run, const Measured& measured) {
   } else if (const auto figure = summary_frequencies(run)) {
     section.figures.push_back(*figure);
   }
+  if (!measured.why_no_drops.empty()) {
+    section.text.push_back(fmt::format("What codes are worth was not measured{}: {}",
+                                       measured.drops.empty() ? "" : " in full", measured.why_no_drops));
+  }
   if (auto figure = drop_figure(measured)) section.figures.push_back(std::move(*figure));
   if (measured.known)
     section.figures.push_back(known_figure(*measured.known, "Learnt against true features"));

@@ -61,7 +61,8 @@ struct Measured {
   std::optional<Known> known;
   std::optional<Losses> losses;
   std::vector<Drop> drops;
-  std::string why_not;  ///< if nothing could be measured
+  std::string why_not;       ///< if nothing could be measured
+  std::string why_no_drops;  ///< if all but (some of) the drops could be
 };
 
 }  // namespace regulon::core::report

@@ -4,8 +4,10 @@
 #include <regulon/error.h>
 
 #include <algorithm>
+#include <exception>
 
 #include "core/io/atomic_file.h"
+#include "core/plugin/call.h"
 #include "core/report/page.h"
 #include "core/report/run_page.h"
 #include "core/report/run_record.h"
@@ -63,13 +65,15 @@ Measured::Drop drop_of(const DropCurve& curve) {
 Measured measure(const fs::path& folder, PluginHost& host, const RunEvaluation* evaluation) {
   Measured measured;
   try {
+    if (evaluation != nullptr) measured = measured_of(*evaluation);
+    if (evaluation != nullptr && measured.rows == 0) return measured;
     Run run(folder, host);
-    measured = measured_of(evaluation != nullptr ? *evaluation : run.evaluate(run.source(), kEvaluationRows));
+    if (evaluation == nullptr) measured = measured_of(run.evaluate(run.source(), kEvaluationRows));
     if (measured.rows == 0) return measured;
     for (const std::string& kind : drop_kinds())
       measured.drops.push_back(drop_of(drop_curve(run, run.source(), kDropRows, kind)));
-  } catch (const Error& error) {
-    measured.why_not = error.what();
+  } catch (const std::exception&) {
+    (measured.rows == 0 ? measured.why_not : measured.why_no_drops) = exception_text();
   }
   return measured;
 }
@@ -98,8 +102,8 @@ std::vector<StudyMap> maps_of(const StudyRecord& study, const fs::path& folder, 
       if (evaluation.known)
         maps.push_back(
             {fmt::format("{}, seed {}", short_name(point), run->seed), known_of(*evaluation.known)});
-    } catch (const Error& error) {
-      why_not = error.what();
+    } catch (const std::exception&) {
+      why_not = exception_text();
     }
   }
   return maps;

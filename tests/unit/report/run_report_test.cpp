@@ -1,5 +1,6 @@
 /// Reports on runs: whole, begun, damaged and hostile ones.
 
+#include <ATen/ops/full.h>
 #include <gtest/gtest.h>
 #include <regulon/error.h>
 
@@ -63,9 +64,9 @@ class RunReport : public ::testing::Test {
   }
   void write(const std::string& name, const std::string& text) { write_file(folder() / name, text); }
   Page page() const { return run_page(read_run_record(folder()), Measured()); }
-  std::string html() {
+  std::string html(const RunEvaluation* evaluation = nullptr) {
     PluginHost host(std::vector<std::filesystem::path>{});
-    write_run_report(folder(), scratch_ / "report.html", host);
+    write_run_report(folder(), scratch_ / "report.html", host, evaluation);
     return read_file(scratch_ / "report.html");
   }
 
@@ -104,6 +105,26 @@ TEST_F(RunReport, KnowsDecadesFromTheSummaryAndSaysWhyItKnowsNoMore) {
   write_summary();
   const std::string text = html();  // no plugins are here: the run cannot be measured again
   expect_words(text, {"was not measured again", "25.0% of the features never fire", "no curves"});
+}
+
+TEST_F(RunReport, WhatWasMeasuredStandsIfTheRestCannotBe) {
+  write_manifest("plain");
+  write_summary();
+  RunEvaluation evaluation;
+  evaluation.held_out.rows = 1000;
+  evaluation.held_out.frequency = at::full({8}, 0.5);
+  const std::string text = html(&evaluation);  // no plugins are here: no codes can be left out
+  expect_words(text, {"All 8 features fire", "What codes are worth was not measured: "});
+  EXPECT_EQ(text.find("was not measured again"), std::string::npos);
+}
+
+TEST_F(RunReport, AFailureOfAnyKindLeavesTheReport) {
+  write_manifest("plain");
+  write_summary();
+  RunEvaluation evaluation;
+  evaluation.held_out.rows = 1000;
+  evaluation.known.emplace();  // its tensors are not there: LibTorch throws
+  expect_words(html(&evaluation), {"was not measured again for this report: c10::", "25.0%"});
 }
 
 TEST_F(RunReport, MeasuredFrequenciesAreCounted) {
