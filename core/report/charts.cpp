@@ -46,7 +46,7 @@ json domain_of(const std::vector<double>& values, bool logarithmic) {
     high = std::max(high, value);
   }
   if (low > high) return logarithmic ? json{0.1, 1} : json{0, 1};
-  if (logarithmic) return {low / 1.15, high * 1.15};
+  if (logarithmic) return {low / 1.15, std::min(high * 1.15, std::numeric_limits<double>::max())};
   const double air = high > low ? 0.06 * (high - low) : std::max(std::abs(high) * 0.05, 1e-6);
   return {low - air, high + air};
 }
@@ -56,9 +56,11 @@ json domain_of(const std::vector<double>& values, bool logarithmic) {
 json decade_ticks(double low, double high) {
   json ticks = json::array();
   const bool few = std::log10(high / low) < 2.5;
-  for (double power = std::pow(10, std::floor(std::log10(low))); power <= high; power *= 10) {
+  // Over exponents: the power itself may round to zero, or to infinity.
+  const int last = static_cast<int>(std::floor(std::log10(high)));
+  for (int exponent = static_cast<int>(std::floor(std::log10(low))); exponent <= last; ++exponent) {
     for (const double step : {1.0, 2.0, 5.0}) {
-      const double tick = step * power;
+      const double tick = step * std::pow(10, exponent);
       if ((few || step == 1.0) && tick >= low && tick <= high) ticks.push_back(tick);
     }
   }

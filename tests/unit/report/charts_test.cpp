@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 
 namespace regulon::core::report {
 namespace {
@@ -48,6 +49,18 @@ TEST(Charts, TicksOfALogarithmicAxisLieInItsDomain) {
     EXPECT_GE(tick.get<double>(), domain[0].get<double>());
     EXPECT_LE(tick.get<double>(), domain[1].get<double>());
   }
+}
+
+TEST(Charts, TheSmallestAndTheLargestNumbersHaveALogarithmicAxis) {
+  constexpr double kSmallest = std::numeric_limits<double>::denorm_min();
+  constexpr double kLargest = std::numeric_limits<double>::max();
+  const json spec = line_chart({{"a", {{0, kSmallest}, {1, kLargest}}}}, {"x", false}, {"y", true});
+  const json domain = scale_of(spec, "y")["domain"];
+  EXPECT_GT(domain[0].get<double>(), 0);
+  EXPECT_EQ(domain[1].get<double>(), kLargest);
+  const json ticks = spec["axes"][0]["values"];
+  ASSERT_EQ(ticks.size(), 632U);  // 1e-323 to 1e308: one for each exponent
+  EXPECT_EQ(ticks.back().get<double>(), 1e308);
 }
 
 TEST(Charts, ALongSeriesIsThinnedAndKeepsItsEnds) {
