@@ -6,8 +6,11 @@
     words.textContent = text;
     plot.replaceChildren(words);
   };
-  const draw = (figure) => {
-    const plot = figure.querySelector(".plot");
+  const fail = (plot, error) => {
+    say(plot, "Not drawn: " + error.message);
+    console.error(error);
+  };
+  const draw_in = (plot, figure) => {
     const width = Math.floor(plot.clientWidth);
     if (width === 0 || plot.dataset.width === String(width)) return;
     plot.dataset.width = String(width);
@@ -20,7 +23,16 @@
     spec.width = Math.min(width, spec.usermeta && spec.usermeta.widest || width);
     spec.signals[0].value = spec.width;
     plot.view = new vega.View(vega.parse(spec), {renderer: "svg", container: plot, logLevel: vega.Warn});
-    plot.view.runAsync().catch((error) => { say(plot, "Not drawn: " + error.message); throw error; });
+    plot.view.runAsync().catch((error) => fail(plot, error));
+  };
+  // A chart that fails leaves the others as they are.
+  const draw = (figure) => {
+    const plot = figure.querySelector(".plot");
+    try {
+      draw_in(plot, figure);
+    } catch (error) {
+      fail(plot, error);
+    }
   };
   const figures = Array.from(document.querySelectorAll("figure"));
   const draw_all = () => figures.forEach(draw);
