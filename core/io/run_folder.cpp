@@ -14,6 +14,7 @@
 #include <system_error>
 
 #include "core/io/atomic_file.h"
+#include "core/io/event_file.h"
 #include "core/io/file_lock.h"
 #include "core/io/json_file.h"
 #include "core/io/safetensors.h"
@@ -74,17 +75,26 @@ bool is_own_manifest(const fs::path& path) {
   return manifest.contains("config") && manifest.contains("versions");
 }
 
+/// Whether a run in `folder` has no metrics: it was not reported yet, or began again from its start.
+bool has_empty_metrics(const fs::path& folder) {
+  const fs::path metrics = folder / "metrics.jsonl";
+  return fs::is_regular_file(metrics) && fs::is_empty(metrics);
+}
+
 /// Whether `folder` holds nothing but what a run leaves that ended before its first report and checkpoint.
+/// Events that it wrote before it began again are superseded by those of whatever trains there next.
 bool was_never_trained(const fs::path& folder) {
+  const bool empty_metrics = has_empty_metrics(folder);
+  const bool own_events = empty_metrics && is_own_manifest(folder / "manifest.json");
   for (const auto& entry : fs::directory_iterator(folder)) {
     const std::string name = entry.path().filename().string();
     const bool empty_checkpoints =
         name == "checkpoints" && entry.is_directory() && fs::is_empty(entry.path());
-    const bool empty_metrics =
-        name == "metrics.jsonl" && entry.is_regular_file() && fs::is_empty(entry.path());
+    const bool left_over =
+        (name == "metrics.jsonl" && empty_metrics) || (name.starts_with(kEventFile) && own_events);
     const bool mark = name == ".lock" || name == "manifest.json.partial" ||
                       (name == "manifest.json" && is_own_manifest(entry.path()));
-    if (!mark && !empty_checkpoints && !empty_metrics) return false;
+    if (!mark && !empty_checkpoints && !left_over) return false;
   }
   return true;
 }
