@@ -20,7 +20,6 @@ constexpr double kWidestSquare = 540;  ///< of a heat map, in pixels
 constexpr double kBesideNever = 0.7;   ///< decades that the word "never" takes on an axis
 constexpr double kTinyTick = 1e-3;     ///< below and above these, ticks are written with an exponent
 constexpr double kHugeTick = 1e6;
-constexpr std::size_t kNamedPoints = 16;  ///< of a trade-off; more names would cover each other
 
 /// The chart `name` with the look that all have.
 json chart(const std::string& name) {

@@ -66,6 +66,9 @@ struct TradeOff {
   std::vector<std::string> shapes;
   std::vector<std::pair<double, double>> front;  ///< joined by a line
 };
+/// The most points of a trade-off that carry their names; more would cover each other.
+inline constexpr std::size_t kNamedPoints = 16;
+
 nlohmann::json trade_off_chart(const TradeOff& data, const Scale& x, const Scale& y);
 
 /// A line of a dot plot: a mean, its spread, and the values that it is the mean of.

@@ -62,4 +62,9 @@ std::string to_html(const Page& page);
 /// Whether the program can have charts drawn: see `asset`.
 bool has_charts();
 
+/// The notice of a page that has none.
+inline constexpr const char* kNoCharts =
+    "The plots are missing: the program that wrote this was built without Vega. Their figures stand in the "
+    "tables.";
+
 }  // namespace regulon::core::report

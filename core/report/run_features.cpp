@@ -196,13 +196,12 @@ Cut cut_of(const Measured::Known& known, const std::vector<std::int64_t>& neares
     std::sort(cut.truths.begin(), cut.truths.end(),
               [&](std::size_t a, std::size_t b) { return best(a) < best(b); });
     cut.truths.resize(kMostTruths);
-    cut.note = fmt::format(" Shown are the {} true features that are matched worst,", kMostTruths);
+    cut.note = fmt::format(
+        " Shown are the {} true features that are matched worst, with the learnt direction nearest to each.",
+        kMostTruths);
   } else {
-    cut.note = " Shown is, for each true feature,";
-  }
-  cut.note += " with the learnt direction nearest to each.";
-  if (known.truths <= kMostTruths)
     cut.note = " Shown is, for each true feature, the learnt direction nearest to it.";
+  }
   cut.learnt.clear();
   for (const std::size_t t : cut.truths) {
     const bool there = std::find(cut.learnt.begin(), cut.learnt.end(), nearest[t]) != cut.learnt.end();

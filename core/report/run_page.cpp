@@ -116,12 +116,7 @@ void add_notices(const RunRecord& run, Page& page) {
     page.notices.push_back(fmt::format("{} of metrics.jsonl could not be read and {} left out.",
                                        count_text(run.torn, "line"), run.torn == 1 ? "is" : "are"));
   }
-  if (!has_charts()) {
-    page.notices.emplace_back(
-        "The plots are missing: the program that wrote this was built without Vega. Their figures stand in "
-        "the "
-        "tables.");
-  }
+  if (!has_charts()) page.notices.emplace_back(kNoCharts);
 }
 
 /// Entries of an object as lines of a table: "run.seed", "0".

@@ -21,7 +21,6 @@ constexpr const char* kDensity = "l0";
 constexpr std::size_t kNamesTold = 6;      ///< of a list in a caption
 constexpr std::size_t kLegendChoices = 8;  ///< more colours would not be told apart
 constexpr std::size_t kMostDots = 60;      ///< lines of a dot plot
-constexpr std::size_t kDirectNames = 16;   ///< points that carry their names
 constexpr double kRatioOfLogarithm = 8;
 
 /// Measures that are drawn beside the main ones.
@@ -69,7 +68,7 @@ void add_legends(const StudyRecord& study, const Looks& looks, TradeOff& data) {
   data.colours = looks.colour_axis ? study.choices[*looks.colour_axis] : std::vector<std::string>{""};
   data.shapes = looks.shape_axis ? study.choices[*looks.shape_axis] : std::vector<std::string>{""};
   if (looks.shape_axis) data.shape_title = study.axes[*looks.shape_axis];
-  if (looks.colour_axis && (looks.shape_axis || data.points.size() > kDirectNames))
+  if (looks.colour_axis && (looks.shape_axis || data.points.size() > kNamedPoints))
     data.colour_title = study.axes[*looks.colour_axis];
 }
 

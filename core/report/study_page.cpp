@@ -301,11 +301,7 @@ Page study_page(const StudyRecord& study, const std::vector<StudyMap>& maps, con
   tell("missing", "not trained yet; `regulon study` goes on");
   tell("changed", "left out: another config, other plugins or other data lie there");
   if (done == 0) page.notices.emplace_back("No run is done: there is nothing to compare.");
-  if (!has_charts())
-    page.notices.emplace_back(
-        "The plots are missing: the program that wrote this was built without Vega. Their figures stand in "
-        "the "
-        "tables.");
+  if (!has_charts()) page.notices.emplace_back(kNoCharts);
   page.sections.push_back(comparison_section(study));
   if (has(study, "fvu") && has(study, "l0")) page.sections.push_back(trade_off_section(study));
   if (done > 0) page.sections.push_back(measures_section(study));
