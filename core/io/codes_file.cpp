@@ -1,29 +1,19 @@
 #include "core/io/codes_file.h"
 
-#include <ATen/ops/empty.h>
 #include <ATen/ops/tensor.h>
 #include <fmt/format.h>
 #include <regulon/error.h>
 
-#include <cerrno>
 #include <charconv>
 #include <utility>
 
 #include "core/io/atomic_file.h"
-#include "core/io/mapped_file.h"
-#include "core/io/mapped_tensor.h"
 #include "core/io/safetensors.h"
 
 namespace regulon::core {
 namespace {
 
 namespace fs = std::filesystem;
-
-fs::path beside(const fs::path& target, const std::string& suffix) {
-  fs::path path = target;
-  path += suffix;
-  return path;
-}
 
 /// Throws InputError: `path` holds no codes because of `what`.
 [[noreturn]] void no_codes(const fs::path& path, const std::string& what) {
@@ -55,53 +45,24 @@ void check_codes(const fs::path& path, std::int64_t features, const at::Tensor& 
 }  // namespace
 
 CodesWriter::CodesWriter(fs::path target, std::int64_t features)
-    : target_(std::move(target)),
-      features_(features),
-      ids_path_(beside(target_, ".ids.partial")),
-      values_path_(beside(target_, ".values.partial")) {
-  if (target_.has_parent_path()) make_folders(target_.parent_path());
-  ids_.open(ids_path_, std::ios::binary | std::ios::trunc);
-  if (!ids_) fail_on_path(ids_path_, "cannot be written", errno);
-  values_.open(values_path_, std::ios::binary | std::ios::trunc);
-  if (!values_) fail_on_path(values_path_, "cannot be written", errno);
-}
-
-CodesWriter::~CodesWriter() {
-  std::error_code ignored;  // what cannot be removed is named as partial, and replaced by the next attempt
-  fs::remove(ids_path_, ignored);
-  fs::remove(values_path_, ignored);
-}
-
-void CodesWriter::append(std::ofstream& spool, const fs::path& path, const at::Tensor& tensor) {
-  const at::Tensor whole = tensor.contiguous();
-  spool.write(static_cast<const char*>(whole.const_data_ptr()), static_cast<std::streamsize>(whole.nbytes()));
-  if (!spool) fail_on_path(path, "cannot be written", errno);
-}
+    : target_(std::move(target)), features_(features), ids_(target_), values_(target_) {}
 
 void CodesWriter::add(const Codes& codes) {
-  append(ids_, ids_path_, codes.feature_ids());
-  append(values_, values_path_, codes.values().detach().to(at::kFloat));
+  ids_.write(codes.feature_ids());
+  values_.write(codes.values().detach().to(at::kFloat));
   const std::int64_t first = offsets_.back();
   const at::Tensor offsets = codes.row_offsets().contiguous();
   for (std::int64_t row = 1; row <= codes.rows(); ++row)
     offsets_.push_back(first + offsets.const_data_ptr<std::int64_t>()[row]);
 }
 
-at::Tensor CodesWriter::spooled(std::ofstream& spool, const fs::path& path, at::ScalarType dtype) const {
-  spool.close();
-  if (!spool) fail_on_path(path, "cannot be written", errno);
-  if (entries() == 0) return at::empty({0}, dtype);
-  auto file = std::make_shared<const MappedFile>(path);
-  const std::size_t bytes = file->size();
-  return tensor_at(std::move(file), {path.string(), dtype, {entries()}, 0, bytes});
-}
-
 void CodesWriter::commit(const NamedTensors& more, std::map<std::string, std::string> metadata) {
   metadata["features"] = fmt::format("{}", features_);
   NamedTensors tensors = {{"row_offsets", at::tensor(offsets_, at::kLong)},
-                          {"feature_ids", spooled(ids_, ids_path_, at::kInt)},
-                          {"values", spooled(values_, values_path_, at::kFloat)}};
+                          {"feature_ids", ids_.tensor(at::kInt, entries())},
+                          {"values", values_.tensor(at::kFloat, entries())}};
   tensors.insert(tensors.end(), more.begin(), more.end());
+  if (target_.has_parent_path()) make_folders(target_.parent_path());
   write_safetensors(target_, tensors, metadata);
 }
 

@@ -6,26 +6,22 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
 #include <map>
 #include <string>
 #include <vector>
 
 #include "core/io/named_tensors.h"
+#include "core/io/spool.h"
 
 namespace regulon::core {
 
-/// Writes codes batch by batch. Entries are spooled to files beside the target, so that memory holds eight
-/// bytes a row only; the target appears whole, at commit, or not at all.
+/// Writes codes batch by batch. Entries are kept in spools, so that memory holds eight bytes a row only; the
+/// target appears whole, at commit, or not at all.
 class CodesWriter {
  public:
-  /// Throws RunError if files beside `target` cannot be written.
   CodesWriter(std::filesystem::path target, std::int64_t features);
-  ~CodesWriter();
-  CodesWriter(const CodesWriter&) = delete;
-  CodesWriter& operator=(const CodesWriter&) = delete;
 
-  /// Appends rows; values become float32.
+  /// Appends rows; values become float32. Throws RunError if they cannot be written.
   void add(const Codes& codes);
   std::int64_t rows() const { return static_cast<std::int64_t>(offsets_.size()) - 1; }
   std::int64_t entries() const { return offsets_.back(); }
@@ -33,15 +29,10 @@ class CodesWriter {
   void commit(const NamedTensors& more, std::map<std::string, std::string> metadata);
 
  private:
-  void append(std::ofstream& spool, const std::filesystem::path& path, const at::Tensor& tensor);
-  at::Tensor spooled(std::ofstream& spool, const std::filesystem::path& path, at::ScalarType dtype) const;
-
   std::filesystem::path target_;
   std::int64_t features_;
-  std::filesystem::path ids_path_;
-  std::filesystem::path values_path_;
-  std::ofstream ids_;
-  std::ofstream values_;
+  Spool ids_;
+  Spool values_;
   std::vector<std::int64_t> offsets_ = {0};
 };
 

@@ -42,6 +42,23 @@ TEST(CodesFile, LeavesNothingBehindUnlessCommitted) {
   EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
 }
 
+TEST(CodesFile, TwoWritersOfOneFileDoNotMeet) {
+  const tests::ScratchFolder folder;
+  const auto path = folder / "made" / "codes.safetensors";
+  const at::Tensor ones = at::ones({2, 5});
+  CodesWriter first(path, 5);
+  CodesWriter second(path, 5);
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path())) << "nothing is made before there are codes";
+  for (const int times : {1, 2}) {
+    first.add(Codes::dense(times * ones));
+    second.add(Codes::dense(-times * ones));
+  }
+  second.commit({}, {});
+  EXPECT_TRUE(at::equal(read_codes(path).to_dense(), at::cat({-ones, -2 * ones})));
+  first.commit({}, {});
+  EXPECT_TRUE(at::equal(read_codes(path).to_dense(), at::cat({ones, 2 * ones})));
+}
+
 TEST(CodesFile, NoEntriesAtAll) {
   const tests::ScratchFolder folder;
   CodesWriter writer(folder / "codes.safetensors", 5);
