@@ -40,7 +40,7 @@ void describe_pairs(Absorption& result, std::int64_t named) {
   result.apart = (result.turned < 0).to(at::kDouble).mean().item<double>();
   // Features that are each other's nearest make one pair: of the two, the encoder that turns away further.
   const at::Tensor order = lowest_first(result.encoder - result.decoder, 2 * named);
-  for (std::int64_t i = 0; i < order.size(0) && static_cast<std::int64_t>(result.pairs.size()) < named; ++i) {
+  for (std::int64_t i = 0; i < order.size(0); ++i) {
     const auto place = order[i].item<std::int64_t>();
     const FeaturePair pair{result.ids[place].item<std::int64_t>(), result.other[place].item<std::int64_t>(),
                            result.decoder[place].item<double>(), result.encoder[place].item<double>(),
@@ -50,7 +50,7 @@ void describe_pairs(Absorption& result, std::int64_t named) {
           return listed.feature == pair.other && listed.other == pair.feature;
         });
     if (turned_round == result.pairs.end()) {
-      result.pairs.push_back(pair);
+      if (static_cast<std::int64_t>(result.pairs.size()) < named) result.pairs.push_back(pair);
     } else if (pair.turned < turned_round->turned) {
       *turned_round = pair;
     }

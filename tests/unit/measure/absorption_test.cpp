@@ -39,6 +39,18 @@ TEST(Absorption, TheParentTurnsAwayFromTheChild) {
   EXPECT_EQ(found.histogram.at(85), 2);  // 0.70 to 0.72
 }
 
+TEST(Absorption, TheLastPairIsNamedTheRightWayRoundToo) {
+  AbsorptionToy toy;
+  toy.encoder[0][1] = -2;
+  const auto worst = [](const at::Tensor& encoder, const at::Tensor& decoder) {
+    const Absorption found = absorption_signs(encoder, decoder, at::arange(4), 1);
+    EXPECT_EQ(found.pairs.size(), 1U);
+    return std::pair(found.pairs.at(0).feature, found.pairs.at(0).other);
+  };
+  EXPECT_EQ(worst(toy.encoder, toy.decoder), (std::pair<std::int64_t, std::int64_t>(0, 1)));
+  EXPECT_EQ(worst(toy.encoder.flip(0), toy.decoder.flip(0)), (std::pair<std::int64_t, std::int64_t>(3, 2)));
+}
+
 TEST(Absorption, FiguresAreTheDefinitions) {
   at::manual_seed(2);
   const at::Tensor encoder = at::randn({60, 10});
