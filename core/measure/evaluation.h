@@ -17,7 +17,7 @@ struct Evaluation {
   double fvu = 0;                 ///< sum |x - xhat|^2 / sum |x - mean x|^2, mean over these rows
   double explained_variance = 0;  ///< 1 - fvu
   /// What peers print that take the total variance for E|x|^2 less the square of one scalar, the mean of all
-  /// entries, of rows as stored: above the right one unless the mean row is zero, or the same in all places.
+  /// entries, of rows as stored: above the right one unless the mean row is zero (or d is 1).
   double explained_variance_legacy = 0;
   double variance = 0;       ///< mean over rows of |x - mean x|^2, of rows as stored
   double mse = 0;            ///< mean over rows of |x - xhat|^2, in normalised units
