@@ -298,7 +298,8 @@ class ConfigReader {
       problems_.add(place, fmt::format("unknown {} '{}'", kind.word, doc::shown(name)), "", "",
                     names.empty()
                         ? fmt::format("there is no {} on the plugin path: see ./regulon plugins", kind.word)
-                        : other_kind(kind, name) + did_you_mean(name, names));
+                        : other_kind(kind, name) + did_you_mean(name, names) +
+                              "; one of your own: name its folder with --plugin-path");
     }
     return descriptor;
   }

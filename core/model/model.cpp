@@ -125,6 +125,7 @@ Selection Model::selection(const Dictionary& dictionary, const EncodeRequest& re
 Codes Model::encode(const at::Tensor& batch, const Dictionary& dictionary, const EncodeRequest& request) {
   Selection selection = this->selection(dictionary, request);
   selection.times = times_;
+  if (!request.training) selection.window = 0;  // near misses are for gradients
   if (request.training) {
     last_selection_ = selection;
     if (selection.thresholds.defined()) last_selection_.thresholds = selection.thresholds.detach();

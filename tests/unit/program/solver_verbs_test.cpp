@@ -61,6 +61,22 @@ TEST_F(SolverVerbs, EncodeWritesTheEncodersCodes) {
   EXPECT_GT(codes.entries(), 500);
 }
 
+TEST_F(SolverVerbs, EncodeListsActiveFeaturesAlone) {
+  const fs::path jump = scratch_ / "jump";
+  std::string config = kSolverRun;
+  config.replace(config.find("\"topk\"\nk = 3"), 12, "\"jumprelu\"\nbandwidth = 0.5");
+  write_file(scratch_ / "jump.toml", config);
+  const Ended trained = run_program({"train", (scratch_ / "jump.toml").string(), "--out", jump.string()});
+  ASSERT_EQ(trained.exit_code, 0) << trained.err;
+  ASSERT_EQ(run_program({"encode", jump.string(), "--out", out_.string(), "--rows", "500"}).exit_code, 0);
+  const Codes codes = core::read_codes(out_);
+  EXPECT_GT(codes.entries(), 100);
+  EXPECT_GT(codes.values().min().item<double>(), 0) << "near misses are for training";
+  const Ended measured = run_program({"eval", jump.string(), "--rows", "500", "--json"});
+  EXPECT_NEAR(nlohmann::json::parse(measured.out).at("l0").get<double>(),
+              static_cast<double>(codes.entries()) / 500, 1e-12);
+}
+
 TEST_F(SolverVerbs, EncodeSolves) {
   ASSERT_EQ(
       verb("encode", {"--out", out_.string(), "--rows", "200", "--solver", "omp", "--k", "2"}).exit_code, 0);
