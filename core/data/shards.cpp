@@ -82,13 +82,19 @@ void check_matrix(const fs::path& path, const TensorEntry& entry) {
   }
 }
 
-/// The integers `token_ids`, one for each row of the matrix, or undefined.
+/// The integers `token_ids`, one for each row of `matrix`; undefined where the file has none. Throws
+/// InputError if they do not fit.
 at::Tensor tokens_of(const SafetensorsFile& file, const TensorEntry& matrix) {
   const TensorEntry* const entry = file.find("token_ids");
-  const bool fits = entry != nullptr && matrix.shape.size() == 2 && entry->shape.size() == 1 &&
-                    entry->shape[0] == matrix.shape[0] &&
+  if (entry == nullptr) return {};
+  const bool fits = entry->shape.size() == 1 && entry->shape[0] == matrix.shape[0] &&
                     at::isIntegralType(entry->dtype, /*includeBool=*/false);
-  return fits ? tensor_at(file.file(), *entry) : at::Tensor();
+  if (!fits) {
+    throw InputError({file.file()->path().string(), "has token_ids that do not fit its activations",
+                      fmt::format("integers [{}], one for each row", matrix.shape[0]), layout_text(*entry),
+                      "Write one for each row, or leave them out of the file."});
+  }
+  return tensor_at(file.file(), *entry);
 }
 
 /// Whether all of `count` values are finite.
@@ -130,16 +136,17 @@ Shards::Shards(const std::vector<fs::path>& files, const std::string& tensor) {
       const NpyFile file(path);
       shard.file = file.file();
       shard.entry = file.entry();
+      check_matrix(path, shard.entry);
     } else if (path.extension() == ".safetensors") {
       const SafetensorsFile file(path);
       shard.file = file.file();
       shard.entry = choose_matrix(file, tensor);
+      check_matrix(path, shard.entry);
       shard.token_ids = tokens_of(file, shard.entry);
     } else {
       throw InputError({path.string(), "is of an unknown kind", ".safetensors or .npy",
                         "'" + path.extension().string() + "'", "Name only data files in 'files'."});
     }
-    check_matrix(path, shard.entry);
     if (!shards_.empty() && (shard.entry.shape[1] != width_ || shard.entry.dtype != dtype_)) {
       throw InputError({path.string(), "does not fit the other files",
                         dtype_name(dtype_) + " [rows, " + std::to_string(width_) + "] as in " +

@@ -10,6 +10,7 @@
 #include <limits>
 #include <set>
 
+#include "core/io/safetensors.h"
 #include "tests/unit/data/make_source.h"
 #include "tests/unit/support/expect_error.h"
 #include "tests/unit/support/program.h"
@@ -287,6 +288,23 @@ TEST_F(FileSourceTest, RefusesFilesThatCannotBeUsed) {
   fs::remove(folder_ / "data/train-3.safetensors");
   fs::create_directory(folder_ / "data/train-3.safetensors");
   refuses({}, {"train-3", "is a folder"});
+}
+
+TEST_F(FileSourceTest, RefusesTokenIdsThatDoNotFit) {
+  const fs::path path = folder_ / "data/train-0.safetensors";
+  fs::create_directories(path.parent_path());
+  const auto write = [&](const at::Tensor& tokens) {
+    write_safetensors(path, {{"activations", at::rand({100, 2})}, {"token_ids", tokens}});
+  };
+  write(at::arange(100, at::kInt));
+  EXPECT_TRUE(open({{"held_out", 0.1}})->held_out_token_ids(0, 10).equal(at::arange(90, 100)));
+  const std::string expected = "integers [100], one for each row";
+  write(at::arange(99, at::kInt));
+  refuses({}, {path.string(), "token_ids", expected, "I32 [99]"});
+  write(at::arange(100, at::kFloat));
+  refuses({}, {path.string(), expected, "F32 [100]"});
+  write(at::arange(100).view({100, 1}));
+  refuses({}, {path.string(), expected, "I64 [100, 1]"});
 }
 
 TEST_F(FileSourceTest, RefusesParametersThatDoNotFitTheFiles) {
