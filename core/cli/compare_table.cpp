@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <map>
+#include <optional>
 
 namespace regulon::cli {
 namespace {
@@ -105,6 +106,10 @@ std::string rows_text(const std::vector<core::NamedRow>& rows) {
   return texts.empty() ? "none" : fmt::format("{}", fmt::join(texts, ", "));
 }
 
+std::string correlation_text(const std::optional<double>& correlation) {
+  return correlation ? fmt::format("{:.4f}", *correlation) : "none";
+}
+
 void print_losses(const core::LossComparison& losses) {
   fmt::print("\n{:<34}{:>12}{:>12}\n", "Loss of a row (mean: FVU)", "A", "B");
   const auto line = [](const std::string& name, double a, double b) {
@@ -117,9 +122,9 @@ void print_losses(const core::LossComparison& losses) {
   }
   line("highest", losses.a.highest, losses.b.highest);
   line("share of it in the worst 1%", losses.a.tail, losses.b.tail);
-  fmt::print(
-      "correlation of A's with B's {:.4f}, of their logarithms {:.4f}; A's is lower on {:.1f}% of rows\n",
-      losses.correlation, losses.log_correlation, 100 * losses.a_better);
+  fmt::print("correlation of A's with B's {}, of their logarithms {}; A's is lower on {:.1f}% of rows\n",
+             correlation_text(losses.correlation), correlation_text(losses.log_correlation),
+             100 * losses.a_better);
   fmt::print("rows where A is furthest behind: {}\n", rows_text(losses.a_worse));
   fmt::print("rows where B is furthest behind: {}\n", rows_text(losses.b_worse));
 }

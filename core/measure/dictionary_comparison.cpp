@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::int64_t kBins = 100;  ///< from -1 to 1
 constexpr double kChance = 0.99;
-constexpr double kMatchedAt[] = {0.5, 0.7, 0.8, 0.9, 0.95};
+constexpr double kMatchedAt[] = {0.5, kPartnerCosine, 0.8, 0.9, 0.95};
 
 double mean_of(const at::Tensor& values) { return values.to(at::kDouble).mean().item<double>(); }
 

@@ -13,6 +13,9 @@
 
 namespace regulon::core {
 
+/// Cosine from which matched features count as the same one.
+inline constexpr double kPartnerCosine = 0.7;
+
 /// What is looked at.
 struct ComparisonSettings {
   std::vector<std::int64_t> ranks = {1, 10, 100};  ///< of the nearest other directions, from 1
@@ -53,7 +56,7 @@ struct DictionaryComparison {
   double chance_b = 0;
   double by_chance_a = 0;  ///< share of A whose nearest in B is no nearer than chance_a
   double by_chance_b = 0;
-  std::vector<std::pair<double, double>> matched_share;  ///< cosine, share of pairs that have at least that
+  std::vector<std::pair<double, double>> matched_share;  ///< cosine, share of pairs that reach it
   Matching matching;                                     ///< of directions: see `ids_a` and `ids_b`
   at::Tensor ids_a;  ///< [features_a] int64: which features the directions are of
   at::Tensor ids_b;

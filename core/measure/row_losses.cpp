@@ -1,5 +1,8 @@
 #include "core/measure/row_losses.h"
 
+#include <fmt/format.h>
+#include <regulon/error.h>
+
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
@@ -12,10 +15,23 @@ constexpr double kHighest = 1e30;
 constexpr double kBinStep = 0.001;  ///< logarithm of the ratio of a bin's edges
 constexpr double kShares[] = {0.5, 0.9, 0.99, 0.999};
 constexpr double kTail = 0.01;
+/// Standard deviation, over the mean, from which losses vary at all: less is what rounding makes of equal
+/// ones.
+constexpr double kVaries = 1e-6;
 
 std::int64_t bin_of(double value) {
   if (value < kLowest) return 0;
   return 1 + static_cast<std::int64_t>(std::log(std::min(value, kHighest) / kLowest) / kBinStep);
+}
+
+/// Throws RunError for a value that has no bin; rows are counted from `first`.
+void require_finite(const double* values, std::int64_t count, std::int64_t first) {
+  const double* const bad =
+      std::find_if(values, values + count, [](double value) { return !std::isfinite(value); });
+  if (bad == values + count) return;
+  throw RunError({"the losses", fmt::format("row {} (counted from 0) has none", first + (bad - values)),
+                  "a finite |x - xhat|^2", std::isnan(*bad) ? "NaN" : "infinity",
+                  "Look at the run's weights and at that row: one of them is too large, or not finite."});
 }
 
 double value_of(std::int64_t bin) {
@@ -32,6 +48,10 @@ nlohmann::json rows_json(const std::vector<NamedRow>& rows, const char* mine, co
   return array;
 }
 
+nlohmann::json number_json(const std::optional<double>& number) {
+  return number ? nlohmann::json(*number) : nlohmann::json();
+}
+
 void scale(std::vector<NamedRow>& rows, double unit) {
   for (NamedRow& one : rows) {
     one.loss /= unit;
@@ -46,6 +66,7 @@ QuantileCounter::QuantileCounter() : bins_(static_cast<std::size_t>(bin_of(kHigh
 void QuantileCounter::add(const at::Tensor& values) {
   const at::Tensor whole = values.contiguous();
   const double* const value = whole.const_data_ptr<double>();
+  require_finite(value, whole.numel(), count_);
   for (std::int64_t i = 0; i < whole.numel(); ++i) ++bins_[static_cast<std::size_t>(bin_of(value[i]))];
   count_ += whole.numel();
 }
@@ -93,12 +114,12 @@ std::vector<NamedRow> TopRows::rows() const {
 void LossCollector::add(const at::Tensor& losses) {
   const at::Tensor whole = losses.contiguous();
   const double* const loss = whole.const_data_ptr<double>();
+  quantiles_.add(whole);  // first, as it refuses what is not finite
   for (std::int64_t i = 0; i < whole.numel(); ++i) {
     sum_ += loss[i];
     highest_ = std::max(highest_, loss[i]);
     worst_.add(loss[i], {rows_ + i, loss[i], 0});
   }
-  quantiles_.add(whole);
   rows_ += whole.numel();
 }
 
@@ -135,9 +156,10 @@ void LossPairCollector::Moments::add(const at::Tensor& x, const at::Tensor& y) {
   count += more;
 }
 
-double LossPairCollector::Moments::correlation() const {
+std::optional<double> LossPairCollector::Moments::correlation(double least_x, double least_y) const {
   const double size = std::sqrt(xx * yy);
-  return size > 0 ? std::clamp(xy / size, -1.0, 1.0) : 0;
+  const bool varies = size > 0 && xx > count * least_x * least_x && yy > count * least_y * least_y;
+  return varies ? std::optional(std::clamp(xy / size, -1.0, 1.0)) : std::nullopt;
 }
 
 void LossPairCollector::add(const at::Tensor& a, const at::Tensor& b) {
@@ -145,14 +167,14 @@ void LossPairCollector::add(const at::Tensor& a, const at::Tensor& b) {
   const at::Tensor whole_b = b.contiguous();
   const double* const of_a = whole_a.const_data_ptr<double>();
   const double* const of_b = whole_b.const_data_ptr<double>();
+  a_.add(whole_a);
+  b_.add(whole_b);
   for (std::int64_t i = 0; i < whole_a.numel(); ++i) {
     const double above = of_a[i] - of_b[i];
     if (above < 0) ++a_lower_;
     if (above > 0) a_worse_.add(above, {rows_ + i, of_a[i], of_b[i]});
     if (above < 0) b_worse_.add(-above, {rows_ + i, of_b[i], of_a[i]});
   }
-  a_.add(whole_a);
-  b_.add(whole_b);
   plain_.add(whole_a, whole_b);
   logarithms_.add(whole_a.clamp_min(kLowest).log(), whole_b.clamp_min(kLowest).log());
   rows_ += whole_a.numel();
@@ -162,8 +184,8 @@ LossComparison LossPairCollector::result(double unit) const {
   LossComparison result;
   result.a = a_.result(unit);
   result.b = b_.result(unit);
-  result.correlation = plain_.correlation();
-  result.log_correlation = logarithms_.correlation();
+  result.correlation = plain_.correlation(kVaries * plain_.mean_x, kVaries * plain_.mean_y);
+  result.log_correlation = logarithms_.correlation(kVaries, kVaries);
   result.a_better = rows_ > 0 ? static_cast<double>(a_lower_) / static_cast<double>(rows_) : 0;
   result.a_worse = a_worse_.rows();
   result.b_worse = b_worse_.rows();
@@ -186,8 +208,8 @@ nlohmann::json to_json(const LossSpread& spread) {
 nlohmann::json to_json(const LossComparison& comparison) {
   return {{"a", to_json(comparison.a)},
           {"b", to_json(comparison.b)},
-          {"correlation", comparison.correlation},
-          {"log_correlation", comparison.log_correlation},
+          {"correlation", number_json(comparison.correlation)},
+          {"log_correlation", number_json(comparison.log_correlation)},
           {"a_better_share", comparison.a_better},
           {"a_worse", rows_json(comparison.a_worse, "a", "b")},
           {"b_worse", rows_json(comparison.b_worse, "b", "a")}};

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <vector>
 
 namespace regulon::core {
@@ -15,7 +16,7 @@ namespace regulon::core {
 class QuantileCounter {
  public:
   QuantileCounter();
-  /// Counts in `values` [B] double, none negative.
+  /// Counts in `values` [B] double, none negative. Throws RunError, and counts none, if one is not finite.
   void add(const at::Tensor& values);
   std::int64_t count() const { return count_; }
   /// The value that `share` of the values do not exceed; 0 without values.
@@ -68,7 +69,7 @@ struct LossSpread {
 class LossCollector {
  public:
   explicit LossCollector(std::int64_t named = 8) : worst_(named) {}
-  /// Counts in the next rows' `losses` [B] double.
+  /// Counts in the next rows' `losses` [B] double. Throws RunError, and counts none, if one is not finite.
   void add(const at::Tensor& losses);
   /// All losses over `unit`.
   LossSpread result(double unit) const;
@@ -85,9 +86,9 @@ class LossCollector {
 struct LossComparison {
   LossSpread a;
   LossSpread b;
-  double correlation = 0;         ///< Pearson's, of the losses; 0 where one of them does not vary
-  double log_correlation = 0;     ///< of their logarithms, in which the tail weighs less
-  double a_better = 0;            ///< share of rows on which A's loss is lower
+  std::optional<double> correlation;      ///< Pearson's, of the losses; none where one side's do not vary
+  std::optional<double> log_correlation;  ///< of their logarithms, in which the tail weighs less
+  double a_better = 0;                    ///< share of rows on which A's loss is lower
   std::vector<NamedRow> a_worse;  ///< rows on which A's loss is furthest above B's, and is above it at all
   std::vector<NamedRow> b_worse;
 };
@@ -97,7 +98,7 @@ class LossPairCollector {
  public:
   explicit LossPairCollector(std::int64_t named = 8)
       : a_(named), b_(named), a_worse_(named), b_worse_(named) {}
-  /// Counts in the next rows' losses of both, [B] double each.
+  /// Counts in the next rows' losses of both, [B] double each. Throws RunError if one is not finite.
   void add(const at::Tensor& a, const at::Tensor& b);
   LossComparison result(double unit) const;
 
@@ -106,7 +107,8 @@ class LossPairCollector {
   struct Moments {
     double count = 0, mean_x = 0, mean_y = 0, xx = 0, yy = 0, xy = 0;
     void add(const at::Tensor& x, const at::Tensor& y);
-    double correlation() const;
+    /// None unless both columns have a standard deviation of more than that.
+    std::optional<double> correlation(double least_x, double least_y) const;
   };
   LossCollector a_;
   LossCollector b_;

@@ -8,7 +8,6 @@
 namespace regulon::core {
 namespace {
 
-constexpr double kPartner = 0.7;      ///< cosine from which matched features count as the same one
 constexpr double kMostly = 0.75;      ///< share of them from which dictionaries are mostly the same
 constexpr double kPartly = 0.4;       ///< likewise, partly
 constexpr double kOverChance = 0.05;  ///< mean cosine above that of random directions, to mean anything
@@ -18,7 +17,7 @@ constexpr double kOtherRows = 0.5;
 
 double partners(const DictionaryComparison& features) {
   for (const auto& [cosine, share] : features.matched_share)
-    if (cosine == kPartner) return share;
+    if (cosine == kPartnerCosine) return share;
   return 0;
 }
 
@@ -40,7 +39,7 @@ std::string about_features(const DictionaryComparison& features, bool alive) {
       "The mean cosine of a feature with its nearest in the other run is {:.2f} from A and {:.2f} from B; of "
       "random "
       "directions it is {:.2f}.",
-      verdict, features.matching.pairs, alive ? "active " : "", same * pairs, 100 * same, kPartner,
+      verdict, features.matching.pairs, alive ? "active " : "", same * pairs, 100 * same, kPartnerCosine,
       features.mmcs_a, features.mmcs_b, std::max(features.random_a, features.random_b));
 }
 
@@ -72,10 +71,14 @@ std::string about_reconstruction(const Evaluation& a, const Evaluation& b) {
 }
 
 std::string about_rows(const LossComparison& losses) {
-  const char* const verdict = losses.correlation >= kSameRows    ? "The same rows are hard for both"
-                              : losses.correlation >= kOtherRows ? "Mostly the same rows are hard for both"
-                                                                 : "They fail on different rows";
-  return fmt::format("{}: their losses have a correlation of {:.2f}.", verdict, losses.correlation);
+  if (!losses.correlation) {
+    return "For one of them at least, all rows are equally hard: their losses have no correlation.";
+  }
+  const double correlation = *losses.correlation;
+  const char* const verdict = correlation >= kSameRows    ? "The same rows are hard for both"
+                              : correlation >= kOtherRows ? "Mostly the same rows are hard for both"
+                                                          : "They fail on different rows";
+  return fmt::format("{}: their losses have a correlation of {:.2f}.", verdict, correlation);
 }
 
 }  // namespace
