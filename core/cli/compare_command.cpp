@@ -22,9 +22,10 @@ core::Source* rows_of(core::Run& a, core::Run& b, core::Source* files) {
   return a.has_data() ? &a.source() : nullptr;
 }
 
-std::string rows_name(core::Run& a, core::Run& b, const core::Source* source) {
-  if (a.has_data() && source == &a.source()) return "that A holds out";
-  return b.has_data() && source == &b.source() ? "that B holds out" : "of --data";
+/// `source`, one that `rows_of` gave, for people.
+std::string rows_name(core::Run& a, const core::Source* source, const core::Source* files) {
+  if (source == files) return "of --data";
+  return a.has_data() && source == &a.source() ? "that A holds out" : "that B holds out";
 }
 
 }  // namespace
@@ -61,7 +62,7 @@ int compare_command(const CompareArguments& arguments) {
     fmt::print("{}\n", core::to_json(comparison).dump(2));
   } else {
     fmt::print("A  {}\nB  {}\n", arguments.a.string(), arguments.b.string());
-    if (source != nullptr) fmt::print("rows {}\n", rows_name(a, b, source));
+    if (source != nullptr) fmt::print("rows {}\n", rows_name(a, source, files.get()));
     fmt::print("\n");
     print_comparison(comparison);
   }

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "core/io/json_file.h"
 #include "core/measure/nearest.h"
 
 namespace regulon::core {
@@ -16,6 +17,15 @@ namespace {
 constexpr std::int64_t kCompareBatch = 2048;
 
 at::Tensor decoder_rows(Run& run) { return run.model().dictionary().detach().weight(); }
+
+/// The hash of the data that the run was trained on, as its manifest has it: the data themselves need not be
+/// there any more. Empty for a run that has none.
+std::string trained_on(const Run& run) {
+  if (!run.has_data()) return {};
+  const nlohmann::json manifest = read_json_object(run.folder() / "manifest.json");
+  const auto hash = manifest.find("data");
+  return hash != manifest.end() && hash->is_string() ? hash->get<std::string>() : std::string();
+}
 
 /// What a run makes of rows as stored: counted, and the loss of each row.
 class RunOnRows {
@@ -78,7 +88,9 @@ RunComparison compare_runs(Run& a, Run& b, Source* source, std::int64_t rows,
                       "compare runs on activations of the same model and layer"});
   }
   RunComparison result;
-  result.other_data = a.has_data() && b.has_data() && a.source().fingerprint() != b.source().fingerprint();
+  const std::string data_a = trained_on(a);
+  const std::string data_b = trained_on(b);
+  result.other_data = !data_a.empty() && !data_b.empty() && data_a != data_b;
   if (source != nullptr) result.rows = compare_on_rows(a, b, *source, rows, listener);
   result.all = compare_dictionaries(rows_a, rows_b, settings);
   if (!result.rows) return result;

@@ -180,6 +180,36 @@ TEST_F(CompareVerb, RowsAreOfTheRunThatHoldsSomeOut) {
   refused(compare("none", "none"), {"no rows are held out", "--data GLOB"});
 }
 
+TEST_F(CompareVerb, WithFilesTheRunsOwnDataNeedNotBeThere) {
+  train("toy", {});
+  for (const std::string name : {"d", "e"})
+    ASSERT_EQ(run_program({"data", at("c.toml"), "--rows", "300", "--out", at(name)}).exit_code, 0);
+  train("a", {"data.source=files", "data.files=[\"d/train-*.safetensors\"]"});
+  fs::remove_all(at("d"));
+  const std::vector<std::string> files = {"--data", at("e/train-*.safetensors")};
+  const Ended ended = compare("a", "toy", files);
+  ASSERT_EQ(ended.exit_code, 0) << ended.err;
+  expect_words(ended.out, {"rows of --data", "trained on different data"});
+  const Ended same = compare("a", "a", files);
+  ASSERT_EQ(same.exit_code, 0) << same.err;
+  EXPECT_EQ(same.out.find("trained on different data"), std::string::npos);
+  refused(compare("a", "toy"), {"no file matches"});
+}
+
+TEST_F(CompareVerb, IdenticalRowsSayNothingOfWhichAreHard) {
+  train("a", {});
+  train("b", {"run.seed=1"});
+  core::write_safetensors(at("same.safetensors"), {{"activations", at::full({50, 16}, 0.3, at::kFloat)}});
+  const Ended text = compare("a", "b", {"--data", at("same.safetensors")});
+  ASSERT_EQ(text.exit_code, 0) << text.err;
+  expect_words(text.out, {"all rows are equally hard"});
+  EXPECT_EQ(text.out.find("different rows"), std::string::npos) << text.out;
+  const auto found =
+      nlohmann::json::parse(compare("a", "b", {"--json", "--data", at("same.safetensors")}).out);
+  EXPECT_TRUE(found.at("rows").at("losses").at("correlation").is_null());
+  EXPECT_TRUE(found.at("rows").at("losses").at("log_correlation").is_null());
+}
+
 TEST_F(CompareVerb, RefusesWhatCannotBeCompared) {
   train("a", {});
   train("wide", {"data.width=20"});
