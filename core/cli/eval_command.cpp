@@ -80,7 +80,7 @@ int absorption_command(const EvalArguments& arguments, core::Run& run, core::Sou
   const at::Tensor directions = run.encoder_directions();
   if (!directions.defined()) {
     throw InputError({arguments.run.string(), "has an encoder without directions",
-                      "an encoder that looks for each feature in one direction: linear, gated, lista",
+                      "one that looks for each feature in one direction (see `regulon plugins`)",
                       run.config().encoder.plugin, "measure a run with such an encoder"});
   }
   const core::Evaluation evaluation = run.evaluate(source, rows_wanted(arguments)).held_out;
