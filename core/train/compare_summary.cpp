@@ -21,6 +21,16 @@ double partners(const DictionaryComparison& features) {
   return 0;
 }
 
+/// "mostly" or "partly": where one dictionary is much wider, only the narrower can be in the other.
+std::string shared_features(const DictionaryComparison& features, const char* how) {
+  const bool a_narrower = features.features_a < features.features_b;
+  const auto [fewer, more] = std::minmax(features.features_a, features.features_b);
+  if (static_cast<double>(fewer) >= kMostly * static_cast<double>(more))
+    return fmt::format("{} the same features", how);
+  return fmt::format("features of which {}'s {} are {} among {}'s {}", a_narrower ? "A" : "B", fewer, how,
+                     a_narrower ? "B" : "A", more);
+}
+
 std::string about_features(const DictionaryComparison& features, bool alive) {
   const double same = partners(features);
   const double over = std::max(features.mmcs_a - features.random_a, features.mmcs_b - features.random_b);
@@ -28,9 +38,9 @@ std::string about_features(const DictionaryComparison& features, bool alive) {
   if (over < kOverChance) {
     verdict = "features that are no more alike than random directions";
   } else if (same >= kMostly) {
-    verdict = "mostly the same features";
+    verdict = shared_features(features, "mostly");
   } else if (same >= kPartly) {
-    verdict = "partly the same features";
+    verdict = shared_features(features, "partly");
   }
   const auto pairs = static_cast<double>(features.matching.pairs);
   return fmt::format(
