@@ -77,6 +77,10 @@ at::Tensor weighted_sum(const Codes& codes, const at::Tensor& weights);
 /// grows. Gradients to the values and to the dictionary. Throws RunError on another word.
 at::Tensor code_sizes(const StepView& step, const std::string& decoder_norms);
 
+/// The codes of the listed entries for which `keep` [entries] bool is true, with gradient to their values;
+/// channels are dropped.
+Codes keep_entries(const Codes& codes, const at::Tensor& keep);
+
 /// [entries]: how far each listed entry's atom points along what all other entries leave of the row x [B, d],
 /// (x - xhat) . d_i + a_i |d_i|^2; over |d_i|^2 it is the value that fits best beside them. No gradient.
 at::Tensor leave_one_out(const Codes& codes, const at::Tensor& rows, const Dictionary& dictionary);

@@ -1,6 +1,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
 #include <regulon/ops.h>
@@ -53,7 +54,6 @@ class RowPass {
         sums_(pass.residuals.defined() ? pass.residuals.mutable_data_ptr<T>() : nullptr),
         reached_(pass.reached.defined() ? pass.reached.mutable_data_ptr<T>() : nullptr),
         residuals_(sizes_.size() * static_cast<std::size_t>(d_)),
-        negated_(),
         ends_(sizes_.size()) {}
 
   void operator()(std::int64_t row, std::int64_t begin, std::int64_t end) {
@@ -154,7 +154,7 @@ struct NestedErrors final : torch::autograd::Function<NestedErrors> {
       context->saved_data["pattern"] = detail::carry(pattern);
       context->saved_data["sizes"] = sizes;
     }
-    return at::zeros({}, weight.options().requires_grad(false)).fill_(detail::total(pass.errors));
+    return at::scalar_tensor(detail::total(pass.errors), weight.options().requires_grad(false));
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
