@@ -13,8 +13,6 @@
 namespace regulon::core {
 namespace {
 
-constexpr std::int64_t kOwnBins = 100;
-
 at::Tensor row_cosines(const at::Tensor& x, const at::Tensor& y) { return (x * y).sum(1); }
 
 /// The first `count` features in ascending order of `key`.
@@ -25,10 +23,7 @@ at::Tensor lowest_first(const at::Tensor& key, std::int64_t count) {
 void describe_own(Absorption& result, std::int64_t named) {
   result.mean_own = result.own.mean().item<double>();
   result.low_own = result.own.to(at::kDouble).quantile(0.1).item<double>();
-  result.histogram.assign(kOwnBins, 0);
-  const at::Tensor bins = ((result.own + 1) / 2 * kOwnBins).to(at::kLong).clamp(0, kOwnBins - 1).contiguous();
-  const auto* const bin = bins.const_data_ptr<std::int64_t>();
-  for (std::int64_t i = 0; i < bins.size(0); ++i) ++result.histogram[static_cast<std::size_t>(bin[i])];
+  result.histogram = cosine_histogram(result.own);
   const at::Tensor order = lowest_first(result.own, named);
   for (std::int64_t i = 0; i < order.size(0); ++i) {
     const auto feature = order[i].item<std::int64_t>();
@@ -102,7 +97,7 @@ nlohmann::json to_json(const Absorption& absorption) {
   return {{"features", absorption.ids.size(0)},
           {"own_cosine", {{"mean", absorption.mean_own}, {"tenth", absorption.low_own}}},
           {"histogram", absorption.histogram},
-          {"histogram_bins", {{"first", -1}, {"width", 2.0 / kOwnBins}, {"count", kOwnBins}}},
+          {"histogram_bins", cosine_bins()},
           {"lowest", lowest},
           {"turned_away_share", absorption.apart},
           {"pairs", pairs}};

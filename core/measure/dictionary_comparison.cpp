@@ -15,7 +15,6 @@
 namespace regulon::core {
 namespace {
 
-constexpr std::int64_t kBins = 100;  ///< from -1 to 1
 constexpr double kChance = 0.99;
 constexpr double kMatchedAt[] = {0.5, kPartnerCosine, 0.8, 0.9, 0.95};
 
@@ -55,11 +54,7 @@ RankCosines rank_cosines(const at::Tensor& cosines, std::int64_t rank) {
   const auto at_share = [&](double share) { return value[static_cast<std::int64_t>(share * last + 0.5)]; };
   result.low = at_share(0.1);
   result.high = at_share(0.9);
-  result.histogram.assign(kBins, 0);
-  for (std::int64_t i = 0; i < values.size(0); ++i) {
-    const auto bin = static_cast<std::int64_t>((value[i] + 1) / 2 * static_cast<double>(kBins));
-    ++result.histogram[static_cast<std::size_t>(std::clamp<std::int64_t>(bin, 0, kBins - 1))];
-  }
+  result.histogram = cosine_histogram(values);
   return result;
 }
 
@@ -214,7 +209,7 @@ nlohmann::json to_json(const DictionaryComparison& comparison) {
           {"matched_pairs", c.matching.pairs},
           {"matched_share", shares},
           {"nearest", nearest},
-          {"histogram_bins", {{"first", -1}, {"width", 2.0 / static_cast<double>(kBins)}, {"count", kBins}}}};
+          {"histogram_bins", cosine_bins()}};
 }
 
 NamedTensors feature_tables(const DictionaryComparison& comparison, const std::string& prefix) {

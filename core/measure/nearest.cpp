@@ -1,6 +1,7 @@
 #include "core/measure/nearest.h"
 
 #include <ATen/ops/arange.h>
+#include <ATen/ops/bincount.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/linalg_vector_norm.h>
@@ -8,6 +9,7 @@
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <tuple>
 #include <vector>
 
@@ -15,7 +17,8 @@ namespace regulon::core {
 namespace {
 
 constexpr std::int64_t kBlockEntries = std::int64_t{1} << 23;  ///< cosines at a time: 32 MB
-constexpr double kNoNeighbour = -8;                            ///< below every cosine and offset
+constexpr std::int64_t kCosineBins = 100;
+constexpr double kNoNeighbour = -8;  ///< below every cosine and offset
 
 }  // namespace
 
@@ -52,6 +55,18 @@ NearestDirections nearest_directions(const at::Tensor& queries, const at::Tensor
     ids.push_back(std::move(indices));
   });
   return {at::cat(cosines), at::cat(ids)};
+}
+
+std::vector<std::int64_t> cosine_histogram(const at::Tensor& cosines) {
+  const at::Tensor places =
+      ((cosines.to(at::kDouble) + 1) / 2 * static_cast<double>(kCosineBins)).to(at::kLong);
+  const at::Tensor counts = at::bincount(places.clamp(0, kCosineBins - 1).flatten(), {}, kCosineBins);
+  const auto* const count = counts.const_data_ptr<std::int64_t>();
+  return {count, count + kCosineBins};
+}
+
+nlohmann::json cosine_bins() {
+  return {{"first", -1}, {"width", 2.0 / static_cast<double>(kCosineBins)}, {"count", kCosineBins}};
 }
 
 }  // namespace regulon::core

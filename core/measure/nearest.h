@@ -5,6 +5,8 @@
 
 #include <cstdint>
 #include <functional>
+#include <nlohmann/json_fwd.hpp>
+#include <vector>
 
 namespace regulon::core {
 
@@ -22,6 +24,11 @@ struct NearestDirections {
 /// added to each key's cosine before they are ranked (and in `cosines`). O(n m d) time, n k memory.
 NearestDirections nearest_directions(const at::Tensor& queries, const at::Tensor& keys, std::int64_t k,
                                      bool same = false, const at::Tensor& offsets = {});
+
+/// How many of `cosines` [any] lie in each of 100 bins of 0.02 from -1 to 1, the last with both ends.
+std::vector<std::int64_t> cosine_histogram(const at::Tensor& cosines);
+/// What these bins are, for JSON.
+nlohmann::json cosine_bins();
 
 /// Calls `use(first row, cosines [rows, m])` for block after block of `queries`.
 void for_cosine_blocks(const at::Tensor& queries, const at::Tensor& keys,
