@@ -61,6 +61,10 @@ void scale(std::vector<NamedRow>& rows, double unit) {
 
 }  // namespace
 
+at::Tensor row_losses(const at::Tensor& rows, const at::Tensor& rebuilt, double scale) {
+  return (rows.to(at::kDouble) - rebuilt.to(at::kDouble)).square().sum(1) / (scale * scale);
+}
+
 QuantileCounter::QuantileCounter() : bins_(static_cast<std::size_t>(bin_of(kHighest) + 1)) {}
 
 void QuantileCounter::add(const at::Tensor& values) {

@@ -10,6 +10,10 @@
 
 namespace regulon::core {
 
+/// |x - xhat|^2 of each row as stored, [B] double, of `rows` and `rebuilt` [B, d] as the model sees them:
+/// normalised by `scale`.
+at::Tensor row_losses(const at::Tensor& rows, const at::Tensor& rebuilt, double scale);
+
 /// Quantiles of values of at least 0 that come in batches, from counts in bins whose edges are 0.1% apart:
 /// memory does not grow with the values, and a quantile is right to 0.1% of itself. Values below 1e-30 count
 /// as zero, above 1e30 as that.

@@ -14,8 +14,6 @@
 namespace regulon::core {
 namespace {
 
-constexpr std::int64_t kCompareBatch = 2048;
-
 at::Tensor decoder_rows(Run& run) { return run.model().dictionary().detach().weight(); }
 
 /// The hash of the data that the run was trained on, as its manifest has it: the data themselves need not be
@@ -41,8 +39,7 @@ class RunOnRows {
     const Codes codes = run_.encode(stored);
     const at::Tensor rebuilt = ops::decode(codes, dictionary_);
     evaluator_.add(rows, codes, rebuilt);
-    const double scale = run_.normalisation().scale;
-    return (rows.to(at::kDouble) - rebuilt.to(at::kDouble)).square().sum(1) / (scale * scale);
+    return row_losses(rows, rebuilt, run_.normalisation().scale);
   }
   Evaluation result() const { return evaluator_.result(); }
 
@@ -63,8 +60,8 @@ RowComparison compare_on_rows(Run& a, Run& b, Source& source, std::int64_t rows,
   RunOnRows on_a(a);
   RunOnRows on_b(b);
   LossPairCollector losses;
-  for (std::int64_t first = 0; first < wanted; first += kCompareBatch) {
-    const at::Tensor stored = source.held_out(first, std::min(kCompareBatch, wanted - first));
+  for (std::int64_t first = 0; first < wanted; first += kEvaluationBatch) {
+    const at::Tensor stored = source.held_out(first, std::min(kEvaluationBatch, wanted - first));
     const at::Tensor of_a = on_a.add(stored);
     const at::Tensor of_b = on_b.add(stored);
     losses.add(of_a, of_b);

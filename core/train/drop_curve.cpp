@@ -17,7 +17,6 @@
 namespace regulon::core {
 namespace {
 
-constexpr std::int64_t kDropBatch = 2048;
 constexpr double kDroppedShares[] = {0, 0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5};
 
 /// 1, 2, 3, 4, 6, 8, 12, 16, 24, …
@@ -71,8 +70,8 @@ class Dropping {
   /// Calls `use(rows as the model sees them, codes)`, batch by batch.
   template <class Use>
   void for_batches(Use use) const {
-    for (std::int64_t first = 0; first < rows_; first += kDropBatch) {
-      const at::Tensor stored = source_.held_out(first, std::min(kDropBatch, rows_ - first));
+    for (std::int64_t first = 0; first < rows_; first += kEvaluationBatch) {
+      const at::Tensor stored = source_.held_out(first, std::min(kEvaluationBatch, rows_ - first));
       use(run_.normalisation().apply(stored), run_.encode(stored).detach());
     }
   }

@@ -12,8 +12,6 @@
 namespace regulon::core {
 namespace {
 
-constexpr std::int64_t kRowsAtOnce = 2048;
-
 /// Goes through held-out rows batch by batch.
 class RowsEvaluation {
  public:
@@ -37,9 +35,7 @@ class RowsEvaluation {
     const Codes codes = subject_.model.encode(batch, dictionary_, request);
     const at::Tensor rebuilt = ops::decode(codes, dictionary_);
     evaluator_.add(batch, codes, rebuilt);
-    const double scale = subject_.normalisation.scale;
-    const at::Tensor losses =
-        (batch.to(at::kDouble) - rebuilt.to(at::kDouble)).square().sum(1) / (scale * scale);
+    const at::Tensor losses = row_losses(batch, rebuilt, subject_.normalisation.scale);
     losses_.add(losses);
     if (firing_) firing_->add(codes, *source_.held_out_truth(first, count));
     if (listener) listener(losses);
@@ -74,8 +70,8 @@ RunEvaluation evaluate_model(const EvaluationSubject& subject, Source& source, s
   const at::NoGradGuard no_grad;
   RowsEvaluation evaluation(subject, source, truth);
   const std::int64_t wanted = std::min(rows, source.held_out_rows());
-  for (std::int64_t first = 0; first < wanted; first += kRowsAtOnce)
-    evaluation.add(first, std::min(kRowsAtOnce, wanted - first), listener);
+  for (std::int64_t first = 0; first < wanted; first += kEvaluationBatch)
+    evaluation.add(first, std::min(kEvaluationBatch, wanted - first), listener);
   return evaluation.result();
 }
 

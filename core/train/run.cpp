@@ -30,7 +30,6 @@ namespace fs = std::filesystem;
 
 constexpr std::uint64_t kDataStream = 3;
 constexpr std::int64_t kSampleRows = 8192;  ///< normalised rows that models initialise themselves from
-constexpr std::int64_t kEvaluationBatch = 2048;
 
 std::unique_ptr<Source> make_source(const Choice& choice) {
   return std::unique_ptr<Source>(static_cast<Source*>(choice.make().release()));

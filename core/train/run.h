@@ -118,5 +118,7 @@ std::unique_ptr<Source> open_files(const std::vector<std::string>& patterns, Plu
 
 /// Held-out rows that are looked at unless somebody asks for more.
 inline constexpr std::int64_t kEvaluationRows = 16384;
+/// Rows that are encoded at once where a run is measured.
+inline constexpr std::int64_t kEvaluationBatch = 2048;
 
 }  // namespace regulon::core
