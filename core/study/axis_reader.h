@@ -8,17 +8,6 @@
 
 namespace regulon::core {
 
-/// What a label must be, as messages say it.
-inline constexpr const char* kLabelRule = "1 to 100 of the characters A-Z a-z 0-9 . _ + -, no dot at first";
-/// Whether `text` follows that rule.
-bool is_label(const std::string& text);
-
-/// The edits that `set` ("KEY=VALUE") and `unset` (keys) of `table` stand for.
-std::vector<Edit> edits_of(const doc::Table& table, const std::vector<std::string>& set,
-                           const std::vector<std::string>& unset, doc::Problems& problems);
-/// Makes the edit in `document`; adds to `problems` what stands in the way.
-void apply_edit(const Edit& edit, doc::Table& document, doc::Problems& problems);
-
 /// Reads all [[axis]] of a study file into `axes`.
 void read_axes(const doc::Table& document, doc::Problems& problems, std::vector<Axis>& axes);
 

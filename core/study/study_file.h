@@ -30,6 +30,8 @@
 /// The first choice of every axis together is the point that all others are compared with.
 
 #include "core/config/config.h"
+#include "core/config/edits.h"
+#include "core/config/label.h"
 #include "core/config/toml_reader.h"
 
 #include <cstdint>
@@ -69,13 +71,6 @@ struct PointSection {
   std::vector<std::string> unset;  ///< keys
 };
 
-/// A change of the base: a key gets a value, or is taken out.
-struct Edit {
-  std::string key;
-  std::optional<doc::Value> value;  ///< none: the key is taken out
-  doc::Place place;
-};
-
 /// One of the choices along an axis.
 struct AxisChoice {
   std::string label;  ///< characters that a file's name may have, see `label_of`
@@ -110,8 +105,5 @@ inline constexpr std::uint64_t kMostRuns = 10'000;
 /// all problems at once: unknown keys, empty axes, names that clash, two axes on one key, too many runs (told
 /// before any is made), a base that is missing.
 Study read_study(const std::filesystem::path& file, const std::vector<Override>& overrides);
-
-/// How a value is called in names of folders and in tables: letters, digits and . _ + - only.
-std::string label_of(const doc::Value& value);
 
 }  // namespace regulon::core

@@ -1,6 +1,4 @@
-/// What values are called.
-
-#include "core/study/study_file.h"
+#include "core/config/label.h"
 
 #include <fmt/format.h>
 
@@ -8,6 +6,8 @@
 
 namespace regulon::core {
 namespace {
+
+constexpr std::size_t kLongestLabel = 100;
 
 /// Everything that is no part of a label becomes a single dash between what is.
 std::string cleaned(const std::string& text) {
@@ -55,6 +55,10 @@ std::string label_of(const doc::Value& value) {
       },
       value.held);
   return label.empty() ? "empty" : label;
+}
+
+bool is_label(const std::string& text) {
+  return !text.empty() && text.size() <= kLongestLabel && text.front() != '.' && label_of({{}, text}) == text;
 }
 
 }  // namespace regulon::core
