@@ -142,6 +142,13 @@ void check_together(const Config& config, const doc::Table& document, doc::Probl
                  fmt::format("1 to {} characters, no slash, not beginning with a dot", kLongestRunName),
                  '"' + doc::shown(config.run.name) + '"');
   }
+  const ModelSection& model = config.model;
+  if (model.freeze == "init" && (model.init.empty() || model.init_part != "both")) {
+    problems.add(place_of(document, "model", "freeze"), "'freeze' of [model] has nothing to freeze",
+                 "init = \"RUN\" beside it, and init_part = \"both\"",
+                 model.init.empty() ? "no init" : fmt::format("init_part = \"{}\"", model.init_part),
+                 "name the finished run whose features stay as they are");
+  }
   const std::int64_t features = config.model.features;
   const std::int64_t k = std::max(largest(config.encoder, "k"), largest(config.activation, "k"));
   if (features > 0 && k > features) {

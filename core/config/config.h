@@ -53,6 +53,7 @@ struct ModelSection {
   std::string bias_init = "mean";  ///< zero, mean, geometric_median (of a data sample)
   std::string init;                ///< folder of a finished run to start from; empty: from scratch
   std::string init_part = "both";  ///< of that run: both, decoder, encoder
+  std::string freeze = "nothing";  ///< what does not learn: nothing, init (the features of `init`), decoder
   double prune_above = -1;         ///< leave-one-out pruning at inference; below zero: none
 };
 

@@ -71,6 +71,11 @@ void ModelSection::declare(Declaration<ModelSection>& d) {
   d.param("init_part", &ModelSection::init_part)
       .choices({"both", "decoder", "encoder"})
       .doc("what of `init` to take: the decoder with its bias, the encoder with its thresholds, or both");
+  d.param("freeze", &ModelSection::freeze)
+      .choices({"nothing", "init", "decoder"})
+      .doc(
+          "what stays as it is: the features of `init`, which come first and beside which new ones learn (a "
+          "stage); or all decoder rows (a control: a random dictionary unless `init` gives one)");
   d.param("prune_above", &ModelSection::prune_above)
       .doc(
           "at inference, keep a code only if it explains more than this of what the row's others leave, "

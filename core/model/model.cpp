@@ -1,12 +1,14 @@
 #include "core/model/model.h"
 #include "core/model/geometric_median.h"
 
+#include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
+#include <fmt/format.h>
 #include <regulon/error.h>
 #include <regulon/ops.h>
 
@@ -46,8 +48,9 @@ void Model::initialise(const at::Tensor& sample, std::uint64_t seed, const Model
       at::randn({features_, width_}, named_generator(seed, "dictionary"), at::TensorOptions(at::kFloat));
   weight_ = rows / at::linalg_vector_norm(rows, 2, at::IntArrayRef({1}), true);
   bias_ = initial_bias(section_.bias_init, sample);
+  frozen_features_ = start.frozen_features;
   if (find_tensor(start.weights, "decoder.weight").defined()) {
-    copy_tensors({{"decoder.weight", weight_}, {"decoder.bias", bias_}}, start.weights, start.origin);
+    copy_start({{"decoder.weight", weight_}, {"decoder.bias", bias_}}, start);
   }
 
   Preparation outline;
@@ -64,10 +67,34 @@ void Model::initialise(const at::Tensor& sample, std::uint64_t seed, const Model
   take_over(start, "encoder.", encoder_);
   start_activation(sample, seed);
   take_over(start, "activation.", activation_);
+  for (const GuardedPlugin* plugin : {&encoder_, &activation_}) require_frozen(*plugin, start.origin);
 
   weight_.set_requires_grad(true);
   bias_.set_requires_grad(section_.learn_bias);
   register_parameters();
+}
+
+void Model::require_frozen(const GuardedPlugin& plugin, const std::string& origin) const {
+  if (frozen_features_ == 0) return;
+  for (const auto& own : plugin.preparation().parameters()) {
+    if (own.tensor.dim() > 0 && own.tensor.size(0) == features_) continue;
+    throw InputError({origin, "cannot be frozen", "an encoder and an activation that learn row by row",
+                      fmt::format("'{}' of '{}', which all features share", own.name, plugin.name()),
+                      "set parameters that give each feature its own, or take another activation"});
+  }
+}
+
+void Model::copy_start(const NamedTensors& own, const ModelStart& start) const {
+  NamedTensors whole;
+  for (const auto& [name, tensor] : own) {
+    at::Tensor given = find_tensor(start.weights, name);
+    const bool by_feature = given.defined() && given.dim() > 0 && given.dim() == tensor.dim() &&
+                            start.frozen_features > 0 && given.size(0) == start.frozen_features &&
+                            tensor.size(0) == features_ && given[0].sizes() == tensor[0].sizes();
+    if (by_feature) given = at::cat({given, tensor.narrow(0, given.size(0), features_ - given.size(0))});
+    if (given.defined()) whole.emplace_back(name, given);
+  }
+  copy_tensors(own, whole, start.origin);
 }
 
 void Model::take_over(const ModelStart& start, const std::string& prefix, const GuardedPlugin& plugin) {
@@ -84,7 +111,7 @@ void Model::take_over(const ModelStart& start, const std::string& prefix, const 
                       "what '" + plugin.name() + "' of this config learns", "'" + name + "' beside it",
                       "use the settings of [encoder] that the run there has"});
   }
-  if (any) copy_tensors(own, start.weights, start.origin);
+  if (any) copy_start(own, start);
 }
 
 void Model::start_activation(const at::Tensor& sample, std::uint64_t seed) {
@@ -100,17 +127,22 @@ void Model::start_activation(const at::Tensor& sample, std::uint64_t seed) {
 void Model::register_parameters() {
   parameters_.clear();
   parameters_.push_back({"decoder.weight", weight_, section_.unit_norm,
-                         section_.unit_norm && section_.remove_parallel_gradient});
+                         section_.unit_norm && section_.remove_parallel_gradient, frozen_rows()});
   if (section_.learn_bias) parameters_.push_back({"decoder.bias", bias_});
-  for (const auto& own : encoder_.preparation().parameters()) {
-    parameters_.push_back({"encoder." + own.name, own.tensor});
-  }
-  for (const auto& own : activation_.preparation().parameters()) {
-    parameters_.push_back({"activation." + own.name, own.tensor});
-  }
+  const auto append = [this](const std::string& prefix, const GuardedPlugin& plugin) {
+    for (const auto& own : plugin.preparation().parameters()) {
+      parameters_.push_back({prefix + own.name, own.tensor, false, false, frozen_features_});
+    }
+  };
+  append("encoder.", encoder_);
+  append("activation.", activation_);
 }
 
-Dictionary Model::dictionary() const { return Dictionary(weight_, bias_, 0, section_.unit_norm); }
+std::int64_t Model::frozen_rows() const {
+  return section_.freeze == "decoder" ? features_ : frozen_features_;
+}
+
+Dictionary Model::dictionary() const { return Dictionary(weight_, bias_, frozen_rows(), section_.unit_norm); }
 
 void Model::update_schedules(std::int64_t step) {
   encoder_choice_.update(encoder_.object(), step);

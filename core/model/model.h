@@ -28,7 +28,9 @@ struct EncodeRequest {
 /// "encoder.…" and "activation.…" is taken, the rest begins as the config says.
 struct ModelStart {
   NamedTensors weights;
-  std::string origin;  ///< the file that they come from, for messages
+  std::int64_t frozen_features = 0;  ///< above zero: the weights are of so many features, the model's first,
+                                     ///< which do not learn; the others begin as the config says
+  std::string origin;                ///< the file that they come from, for messages
 };
 
 /// Owns the encoder, the activation and the dictionary, and names everything that is learnt or saved.
@@ -78,7 +80,13 @@ class Model {
   void measure(SelectTimes* times) { times_ = times; }
 
  private:
+  /// Decoder rows that do not learn: the first so many.
+  std::int64_t frozen_rows() const;
+  /// Refuses what features share: frozen ones would not stay what they are.
+  void require_frozen(const GuardedPlugin& plugin, const std::string& origin) const;
   void register_parameters();
+  /// Copies into `own` what `start` holds of the same names: whole, or into the first features.
+  void copy_start(const NamedTensors& own, const ModelStart& start) const;
   /// Copies the tensors of `start` that begin with `prefix` into those of `plugin`, if there are any: all of
   /// them, or an InputError.
   void take_over(const ModelStart& start, const std::string& prefix, const GuardedPlugin& plugin);
@@ -93,6 +101,7 @@ class Model {
   std::int64_t features_;
   std::int64_t width_;
   std::int64_t batch_rows_;
+  std::int64_t frozen_features_ = 0;  ///< the first so many do not learn
   Selection::Precision precision_;
   SelectTimes* times_ = nullptr;
   at::Tensor weight_;

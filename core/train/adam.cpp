@@ -62,10 +62,11 @@ Adam::Adam(const OptimiserSection& section, std::vector<Parameter> parameters)
 double Adam::gradient_norm() const {
   double sum = 0;
   for (const auto& parameter : parameters_) {
-    const at::Tensor gradient = parameter.tensor.grad();
-    if (!gradient.defined()) continue;
-    const Rows rows(parameter.tensor);
-    const auto* weights = parameter.tensor.const_data_ptr<float>();
+    if (!parameter.tensor.grad().defined()) continue;
+    const at::Tensor weight = parameter.learning_part(parameter.tensor);
+    const at::Tensor gradient = parameter.learning_part(parameter.tensor.grad());
+    const Rows rows(weight);
+    const auto* weights = weight.const_data_ptr<float>();
     const auto* gradients = gradient.const_data_ptr<float>();
     std::vector<double> squares(static_cast<std::size_t>(rows.count));
     at::parallel_for(0, rows.count, rows.grain(), [&](std::int64_t begin, std::int64_t end) {
@@ -103,15 +104,16 @@ double Adam::step(double learning_rate, bool want_norm) {
 
   for (std::size_t index = 0; index < parameters_.size(); ++index) {
     const Parameter& parameter = parameters_[index];
-    const at::Tensor gradient = parameter.tensor.grad();
-    if (!gradient.defined()) continue;
+    if (!parameter.tensor.grad().defined()) continue;
+    const at::Tensor weight = parameter.learning_part(parameter.tensor);
+    const at::Tensor gradient = parameter.learning_part(parameter.tensor.grad());
     constants.unit_rows = parameter.unit_rows;
     constants.remove_parallel = parameter.remove_parallel_gradient;
-    const Rows rows(parameter.tensor);
-    auto* weights = parameter.tensor.mutable_data_ptr<float>();
+    const Rows rows(weight);
+    auto* weights = weight.mutable_data_ptr<float>();
     const auto* gradients = gradient.const_data_ptr<float>();
-    auto* first = moments_[index].first.mutable_data_ptr<float>();
-    auto* second = moments_[index].second.mutable_data_ptr<float>();
+    auto* first = parameter.learning_part(moments_[index].first).mutable_data_ptr<float>();
+    auto* second = parameter.learning_part(moments_[index].second).mutable_data_ptr<float>();
     std::atomic<bool> finite = true;
     at::parallel_for(0, rows.count, rows.grain(), [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t row = begin; row < end; ++row) {

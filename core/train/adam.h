@@ -16,8 +16,8 @@ double learning_rate_at(const OptimiserSection& section, std::int64_t step, std:
 /// Adam (Kingma and Ba 2015, algorithm 1, with bias correction) over named float32 parameters.
 ///
 /// One pass over each parameter reads gradient, weight and both moments once and writes weight and moments
-/// once. Rows are independent, so the bits do not depend on the number of threads. Peers drop the parallel
-/// part before they clip: so here.
+/// once. Frozen rows are neither changed nor counted in the gradient's norm. Rows are independent, so the
+/// bits do not depend on the number of threads. Peers drop the parallel part before they clip: so here.
 class Adam {
  public:
   Adam(const OptimiserSection& section, std::vector<Parameter> parameters);

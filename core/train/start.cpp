@@ -72,6 +72,13 @@ Origin open_origin(const Config& config) {
   return origin;
 }
 
+bool is_stage(const Config& config) { return config.model.freeze == "init"; }
+
+/// Whether the run's encoder took the decoder's bias off its input.
+bool was_centered(const Config& config, const Origin& origin) {
+  return origin.encoder.value(kCentered, is_centered(config.encoder));
+}
+
 /// Refuses an encoder that would read the weights otherwise than the run that learnt them.
 void check_encoder(const Config& config, const Origin& origin) {
   const auto refuse = [&](const std::string& key, const json& there, const json& here) {
@@ -83,7 +90,38 @@ void check_encoder(const Config& config, const Origin& origin) {
   if (plugin != json(config.encoder.plugin)) refuse("plugin", plugin, config.encoder.plugin);
   const bool* here = value_of<bool>(config.encoder, kCentered);
   const json there = origin.encoder.value(kCentered, json());
-  if (here != nullptr && there != json(*here)) refuse(kCentered, there, *here);
+  const bool folds = is_stage(config) && there == json(true);
+  if (here != nullptr && there != json(*here) && !folds) refuse(kCentered, there, *here);
+}
+
+/// Refuses what would not leave frozen features as they are.
+void check_stage(const Config& config, const Origin& origin) {
+  const std::int64_t there = find_tensor(origin.weights, "decoder.weight").size(0);
+  if (config.model.features <= there) {
+    throw InputError({origin.weights_path.string(), "leaves no features to learn",
+                      fmt::format("[model] features above {}: frozen ones count, and come first", there),
+                      fmt::format("{}", config.model.features),
+                      "set it to those that are there and new ones"});
+  }
+  if (!offers(config.encoder, kProductEncoder) && !offers(config.encoder, kGatedEncoder)) {
+    throw InputError({origin.weights_path.string(), "cannot be frozen",
+                      "an encoder with a direction and biases for each feature alone, such as 'linear'",
+                      fmt::format("'{}', of which features share parts", config.encoder.plugin),
+                      "train all stages with such an encoder"});
+  }
+  if (config.model.learn_bias && is_centered(config.encoder)) {
+    throw InputError(
+        {origin.weights_path.string(), "would not stay frozen",
+         fmt::format("{} = false in [encoder]", kCentered),
+         "an encoder that takes the decoder's bias off its input, and a bias that learns",
+         "set it so (frozen features' own biases are converted), or [model] learn_bias = false"});
+  }
+}
+
+/// [n, d]: the encoder's; the decoder's rows where it is tied.
+at::Tensor directions_of(const Origin& origin) {
+  const at::Tensor own = find_tensor(origin.weights, "encoder.weight");
+  return own.defined() ? own : find_tensor(origin.weights, "decoder.weight");
 }
 
 bool same_units(const Normalisation& a, const Normalisation& b) {
@@ -132,6 +170,19 @@ class UnitChange {
   at::Tensor new_mean_;
 };
 
+/// Takes the decoder's bias out of the encoder's input, and into its own biases.
+void uncenter(Origin& origin) {
+  const at::Tensor decoder_bias = doubled(find_tensor(origin.weights, "decoder.bias"));
+  const at::Tensor directions = doubled(directions_of(origin));
+  for (auto& [name, tensor] : origin.weights) {
+    const bool magnitude = name == "encoder.magnitude_bias";
+    if (!magnitude && name != "encoder.bias" && name != "encoder.gate_bias") continue;
+    at::Tensor share = at::mv(directions, decoder_bias);
+    if (magnitude) share = share * doubled(find_tensor(origin.weights, "encoder.log_scale")).exp();
+    tensor = (doubled(tensor) - share).to(at::kFloat);
+  }
+}
+
 void change_units(const Config& config, const Normalisation& to, bool with_encoder, Origin& origin) {
   if (same_units(origin.normalisation, to)) return;
   const bool gated = offers(config.encoder, kGatedEncoder);
@@ -146,8 +197,7 @@ void change_units(const Config& config, const Normalisation& to, bool with_encod
   }
   const UnitChange change(origin.normalisation, to, find_tensor(origin.weights, "decoder.bias"));
   const bool centered = is_centered(config.encoder);
-  const at::Tensor own = find_tensor(origin.weights, "encoder.weight");
-  const at::Tensor directions = own.defined() ? own : find_tensor(origin.weights, "decoder.weight");
+  const at::Tensor directions = directions_of(origin);
   const at::Tensor uncentred = centered ? at::Tensor() : directions;
   for (auto& [name, tensor] : origin.weights) {
     if (name == "decoder.bias") tensor = change.decoder_bias(tensor);
@@ -227,9 +277,15 @@ ModelStart load_start(const Config& config, const Normalisation& normalisation) 
     check_encoder(config, origin);
     check_activation(config, origin);
   }
+  if (is_stage(config)) {
+    check_stage(config, origin);
+    if (was_centered(config, origin) && !is_centered(config.encoder)) uncenter(origin);
+  }
   change_units(config, normalisation, with_encoder, origin);
   if (with_decoder) check_norms(config, with_encoder, origin);
-  ModelStart start{{}, origin.weights_path.string()};
+  ModelStart start;
+  start.origin = origin.weights_path.string();
+  if (is_stage(config)) start.frozen_features = find_tensor(origin.weights, "decoder.weight").size(0);
   const auto begins = [](const std::string& name, const char* prefix) { return name.rfind(prefix, 0) == 0; };
   for (auto& [name, tensor] : origin.weights) {
     const bool activation = begins(name, "activation.") && same_activation(config, origin);

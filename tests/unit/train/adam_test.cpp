@@ -63,6 +63,31 @@ TEST(Adam, FollowsThePaper) {
   EXPECT_LT((bias.detach() - expected_bias.weight).abs().max().item<double>(), 1e-5);
 }
 
+TEST(Adam, LeavesFrozenRowsAloneAndOutOfTheNorm) {
+  OptimiserSection section;
+  section.clip = 0.5;  // so that what counts in the norm shows
+  for (const std::int64_t frozen : {3, 7}) {
+    at::Tensor weight = unit_leaf({7, 37}, 1);
+    at::Tensor bias = leaf({7}, 2);
+    const at::Tensor start = weight.detach().clone();
+    const std::int64_t learns = 7 - frozen;
+    at::Tensor part = start.narrow(0, frozen, learns).clone().requires_grad_(true);
+    at::Tensor part_bias = bias.detach().narrow(0, frozen, learns).clone().requires_grad_(true);
+    Adam adam(section, {{"weight", weight, true, true, frozen}, {"bias", bias, false, false, frozen}});
+    Adam expected(section, {{"weight", part, true, true}, {"bias", part_bias}});
+    for (std::uint64_t step = 0; step < 5; ++step) {
+      set_gradient(weight, 10 + step);
+      set_gradient(bias, 30 + step);
+      part.mutable_grad() = weight.grad().narrow(0, frozen, learns).clone();
+      part_bias.mutable_grad() = bias.grad().narrow(0, frozen, learns).clone();
+      EXPECT_EQ(adam.step(1e-2, true), expected.step(1e-2, true));
+    }
+    EXPECT_TRUE(weight.detach().narrow(0, 0, frozen).equal(start.narrow(0, 0, frozen)));
+    EXPECT_TRUE(weight.detach().narrow(0, frozen, learns).equal(part.detach()));
+    EXPECT_TRUE(bias.detach().narrow(0, frozen, learns).equal(part_bias.detach()));
+  }
+}
+
 TEST(Adam, DropsTheParallelPartAndKeepsRowsAtNormOne) {
   OptimiserSection section;
   at::Tensor weight = unit_leaf({6, 20}, 3);
