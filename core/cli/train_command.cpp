@@ -2,10 +2,13 @@
 #include "core/config/config.h"
 #include "core/plugin/host.h"
 #include "core/train/run.h"
+#include "core/train/stages.h"
 
 #include <atomic>
 #include <csignal>
 #include <cstdio>
+#include <optional>
+#include <string>
 
 #include "core/cli/commands.h"
 #include "core/cli/print.h"
@@ -33,21 +36,26 @@ std::vector<fs::path> plugin_folders(const std::vector<fs::path>& plugin_path, c
 
 int train_command(const TrainArguments& arguments) {
   core::PluginHost host(plugin_folders(arguments.plugin_path, arguments.config, arguments.overrides));
-  const core::Config config = core::load_config(arguments.config, arguments.overrides, host);
-  const fs::path folder = arguments.out.empty() ? fs::path("runs") / config.run.name : arguments.out;
+  const std::vector<core::Stage> stages =
+      core::load_stages(arguments.config, arguments.overrides, arguments.out, host);
+  const fs::path folder = stages.back().folder;
 
   std::signal(SIGINT, on_interrupt);
   std::signal(SIGTERM, on_interrupt);
   core::TrainResult result;
   {
-    Progress progress(config.run.name);
+    std::string title;
+    std::optional<Progress> progress;
     core::TrainCallbacks callbacks;
     callbacks.on_start = [&](std::int64_t step) {
-      if (step > 0) fmt::print(stderr, "{}  resuming at step {}\n", config.run.name, step);
+      if (step > 0) fmt::print(stderr, "{}  resuming at step {}\n", title, step);
     };
-    callbacks.on_report = [&](const core::Report& report) { progress.show(report); };
+    callbacks.on_report = [&](const core::Report& report) { progress->show(report); };
     callbacks.stop = [] { return interrupted != 0; };
-    result = core::train(config, host, folder, arguments.resume, callbacks);
+    result = core::train_stages(stages, host, arguments.resume, callbacks, [&](const core::Stage& stage) {
+      title = stage.config.run.name + (stage.name.empty() ? "" : ", stage " + stage.name);
+      progress.emplace(title);
+    });
   }
   if (!result.finished) {
     fmt::print(stderr, "Stopped; a checkpoint is written in {}. The same command with --resume goes on.\n",

@@ -28,14 +28,9 @@ fs::path take_origin(doc::Table& document, doc::Problems& problems) {
   return origin;
 }
 
-/// A config's document, and the file that paths in it are relative to.
-struct Opened {
-  doc::Table document;
-  fs::path file;
-};
+}  // namespace
 
-/// Reads TOML, or a run's manifest, or the "config" of one.
-Opened open_document(const fs::path& file, doc::Problems& problems) {
+OpenedDocument open_document(const fs::path& file, doc::Problems& problems) {
   const std::string text = doc::read_text(file);
   if (file.extension() != ".json") return {doc::from_toml(text, file.string()), file};
   const auto json = nlohmann::json::parse(text, nullptr, false);
@@ -44,12 +39,10 @@ Opened open_document(const fs::path& file, doc::Problems& problems) {
                              "", "name a config in TOML like FILE.toml"});
   }
   const bool manifest = json.is_object() && json.contains("config");
-  Opened opened{doc::from_json(manifest ? json.at("config") : json, file.string()), {}};
+  OpenedDocument opened{doc::from_json(manifest ? json.at("config") : json, file.string()), {}};
   opened.file = take_origin(opened.document, problems);
   return opened;
 }
-
-}  // namespace
 
 Config checked_config(const doc::Table& document, const fs::path& file, Catalogue& catalogue,
                       doc::Problems& problems, EmptyLoss empty_loss) {
@@ -66,7 +59,7 @@ Config checked_config(const doc::Table& document, const fs::path& file, Catalogu
 std::vector<fs::path> plugin_path_of(const fs::path& file, const std::vector<Override>& overrides) {
   // What is wrong in here comes up again, together with all else, when the config is loaded.
   doc::Problems untold;
-  Opened opened = open_document(file, untold);
+  OpenedDocument opened = open_document(file, untold);
   for (const Override& text : overrides) doc::apply_override(text, opened.document, untold);
   const doc::Entry* entry = opened.document.find("plugins");
   const doc::Table* table = entry == nullptr ? nullptr : entry->value.table();
@@ -80,7 +73,7 @@ std::vector<fs::path> plugin_path_of(const fs::path& file, const std::vector<Ove
 
 Config load_config(const fs::path& file, const std::vector<Override>& overrides, Catalogue& catalogue) {
   doc::Problems problems;
-  Opened opened = open_document(file, problems);
+  OpenedDocument opened = open_document(file, problems);
   for (const Override& text : overrides) doc::apply_override(text, opened.document, problems);
   return checked_config(opened.document, opened.file, catalogue, problems);
 }

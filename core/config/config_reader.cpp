@@ -109,7 +109,8 @@ class ConfigReader {
       const std::string key = doc::shown(entry.key);
       if (entry.value.table() != nullptr || entry.value.array() != nullptr) {
         problems_.add(entry.value.place, fmt::format("unknown section [{}]", key), "", "",
-                      did_you_mean(entry.key, names));
+                      key == "stage" ? "only `regulon train` takes a config with stages, and no stage has any"
+                                     : did_you_mean(entry.key, names));
         continue;
       }
       std::string hint = "begin with a section: " + did_you_mean(entry.key, names);

@@ -24,6 +24,16 @@ struct Party {
 /// Whether a config may say `loss = []`: only that of a run which is there already and was not trained.
 enum class EmptyLoss { refused, allowed };
 
+/// A config's document, and the file that paths in it are relative to.
+struct OpenedDocument {
+  doc::Table document;
+  std::filesystem::path file;
+};
+
+/// Reads TOML, or a run's manifest, or the "config" of one. Throws InputError if it is neither; what else is
+/// wrong is added to `problems`.
+OpenedDocument open_document(const std::filesystem::path& file, doc::Problems& problems);
+
 /// Reads all sections of `document`; everything wrong in it is added to `problems`, in which case the result
 /// is of no use.
 Config read_config(const doc::Table& document, Catalogue& catalogue, doc::Problems& problems,

@@ -81,8 +81,15 @@ bool has_empty_metrics(const fs::path& folder) {
   return fs::is_regular_file(metrics) && fs::is_empty(metrics);
 }
 
+void require_folder(const fs::path& folder) {
+  if (!fs::exists(folder) || fs::is_directory(folder)) return;
+  throw InputError({folder.string(), "cannot be a run's folder", "a folder, or nothing there yet", "a file",
+                    "choose another with --out"});
+}
+
 /// Whether `folder` holds nothing but what a run leaves that ended before its first report and checkpoint.
-/// Events that it wrote before it began again are superseded by those of whatever trains there next.
+/// Events that it wrote before it began again are superseded by those of whatever trains there next. Earlier
+/// stages have folders of their own, which are looked at when they are trained.
 bool was_never_trained(const fs::path& folder) {
   const bool empty_metrics = has_empty_metrics(folder);
   const bool own_events = empty_metrics && is_own_manifest(folder / "manifest.json");
@@ -94,7 +101,8 @@ bool was_never_trained(const fs::path& folder) {
         (name == "metrics.jsonl" && empty_metrics) || (name.starts_with(kEventFile) && own_events);
     const bool mark = name == ".lock" || name == "manifest.json.partial" ||
                       (name == "manifest.json" && is_own_manifest(entry.path()));
-    if (!mark && !empty_checkpoints && !left_over) return false;
+    const bool earlier_stages = name == kStagesFolder && entry.is_directory();
+    if (!mark && !empty_checkpoints && !left_over && !earlier_stages) return false;
   }
   return true;
 }
@@ -137,10 +145,7 @@ std::vector<std::string> manifest_differences(const nlohmann::json& there, const
 
 RunFolder::RunFolder(fs::path folder, const nlohmann::json& manifest, bool resume)
     : folder_(std::move(folder)) {
-  if (fs::exists(folder_) && !fs::is_directory(folder_)) {
-    throw InputError({folder_.string(), "cannot be a run's folder", "a folder, or nothing there yet",
-                      "a file", "choose another with --out"});
-  }
+  require_folder(folder_);
   try {
     // Before anything is made here; whoever holds the folder is told first.
     if (fs::exists(folder_ / ".lock")) lock_ = std::make_unique<Lock>(folder_);
@@ -155,16 +160,21 @@ RunFolder::RunFolder(fs::path folder, const nlohmann::json& manifest, bool resum
   }
 }
 
+void RunFolder::require_free(const fs::path& folder) {
+  if (!fs::exists(folder)) return;
+  require_folder(folder);
+  if (was_never_trained(folder)) return;
+  throw InputError({folder.string(), "exists already", "an empty folder, or none",
+                    "a folder with something in it",
+                    "--resume goes on with the run in it; --out DIR writes elsewhere"});
+}
+
 void RunFolder::check_free(const nlohmann::json& manifest, bool resume) const {
+  if (!resume) return require_free(folder_);
   if (!fs::exists(folder_)) return;
   const bool has_manifest = fs::exists(folder_ / "manifest.json");
-  if (resume && has_manifest) require_same_run(manifest);
+  if (has_manifest) require_same_run(manifest);
   if (was_never_trained(folder_)) return;
-  if (!resume) {
-    throw InputError({folder_.string(), "exists already", "an empty folder, or none",
-                      "a folder with something in it",
-                      "--resume goes on with the run in it; --out DIR writes elsewhere"});
-  }
   if (!has_manifest) {
     throw InputError({folder_.string(), "holds no run to resume", "a run's folder, an empty folder, or none",
                       "other files and no manifest.json", "choose another folder with --out"});

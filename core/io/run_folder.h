@@ -15,6 +15,9 @@ namespace regulon::core {
 /// Checkpoints that a run keeps, the newest ones.
 inline constexpr std::size_t kCheckpointsKept = 2;
 
+/// Where, in the folder of a run in stages, the runs of the earlier ones lie.
+inline constexpr const char* kStagesFolder = "stages";
+
 /// manifest.json, metrics.jsonl, checkpoints/, weights.safetensors, summary.json under one folder, held by
 /// one process at a time. Whole files are written beside, synced and renamed; metrics are appended, and cut
 /// back to the checkpoint on resume.
@@ -34,6 +37,9 @@ class RunFolder {
   ~RunFolder();
   RunFolder(const RunFolder&) = delete;
   RunFolder& operator=(const RunFolder&) = delete;
+
+  /// Throws InputError if a new run could not begin in `folder`, as the constructor would.
+  static void require_free(const std::filesystem::path& folder);
 
   const std::filesystem::path& path() const { return folder_; }
   /// Whether the run that lies here is whole: its summary is written last.
