@@ -7,6 +7,7 @@
 #include <benchmark/benchmark.h>
 #include <c10/core/GradMode.h>
 #include <regulon/ops.h>
+#include <regulon/pairs.h>
 
 #include <cstdint>
 #include <vector>

@@ -1,7 +1,7 @@
 #include <ATen/TensorOperators.h>
 #include <regulon/loss_term.h>
 #include <regulon/neighbour_lists.h>
-#include <regulon/ops.h>
+#include <regulon/pairs.h>
 
 /// Decoder rows are to point in different directions. With `pairs = "all"` the mean over all pairs of the
 /// absolute cosine (Till 2024, "Do sparse autoencoders find true features?"); with "nearest" the mean over

@@ -1,7 +1,7 @@
 #pragma once
 /// Nearest neighbours for the price of a list: rows move slowly, and so does who is near whom.
 
-#include <regulon/ops.h>
+#include <regulon/pairs.h>
 #include <regulon/plugin.h>
 
 #include <cstdint>

@@ -4,7 +4,7 @@
 #include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/zeros_like.h>
 #include <c10/core/GradMode.h>
-#include <regulon/ops.h>
+#include <regulon/pairs.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <numeric>

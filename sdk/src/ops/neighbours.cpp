@@ -1,7 +1,7 @@
 #include <ATen/core/LegacyTypeDispatch.h>
 #include <ATen/ops/empty.h>
 #include <fmt/format.h>
-#include <regulon/ops.h>
+#include <regulon/pairs.h>
 
 #include <cmath>
 #include <limits>

@@ -3,7 +3,7 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
 #include <fmt/format.h>
-#include <regulon/ops.h>
+#include <regulon/pairs.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <cmath>

@@ -1,5 +1,5 @@
 #include <regulon/error.h>
-#include <regulon/ops.h>
+#include <regulon/pairs.h>
 
 #include <limits>
 #include <vector>
