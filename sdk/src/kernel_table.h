@@ -70,6 +70,9 @@ struct KernelTable {
   /// none). Returns their number.
   std::int64_t (*scan_absolute)(const T* product, std::int64_t count, T row_cut, const T* column_cut,
                                 std::int32_t* found) = nullptr;
+  /// The same of the product itself.
+  std::int64_t (*scan_signed)(const T* product, std::int64_t count, T row_cut, const T* column_cut,
+                              std::int32_t* found) = nullptr;
   /// Sum of |x| or x * x over the numbers, in 16 interleaved partial sums in double; each number becomes its
   /// derivative, sign(x) or 2 * x.
   double (*penalise)(T* numbers, std::int64_t count, bool square) = nullptr;

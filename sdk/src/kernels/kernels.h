@@ -28,6 +28,9 @@ T reached_by(const T* numbers, std::int64_t count, std::int64_t k);
 template <typename T>
 std::int64_t scan_absolute(const T* product, std::int64_t count, T row_cut, const T* column_cut,
                            std::int32_t* found);
+template <typename T>
+std::int64_t scan_signed(const T* product, std::int64_t count, T row_cut, const T* column_cut,
+                         std::int32_t* found);
 HalfRow halve(const float* row, std::int64_t d, std::uint16_t* half);
 void half_product(const std::uint16_t* rows, std::int64_t count, std::int64_t d, const std::uint16_t* groups,
                   std::int64_t columns, float* out);

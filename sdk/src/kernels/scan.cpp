@@ -70,6 +70,28 @@ std::int64_t maxima_of_tile(const ScreenedRow<T>& row, std::int64_t groups, T* m
   return written;
 }
 
+template <typename T, bool kAbsolute>
+std::int64_t scan_sizes(const T* product, std::int64_t count, T row_cut, const T* column_cut,
+                        std::int32_t* found) {
+  const Vec<T> row_cuts = Vec<T>::all(row_cut);
+  std::int64_t hits = 0;
+  std::int64_t f = 0;
+  for (; f + Vec<T>::kWidth <= count; f += Vec<T>::kWidth) {
+    Vec<T> size = Vec<T>::load(product + f);
+    if constexpr (kAbsolute) size = abs(size);
+    std::uint32_t mask = at_least(size, row_cuts);
+    if (column_cut != nullptr) mask |= at_least(size, Vec<T>::load(column_cut + f));
+    if (mask != 0) [[unlikely]]
+      hits = append(mask, f, hits, found);
+  }
+  for (; f < count; ++f) {
+    const T size = kAbsolute ? std::fabs(product[f]) : product[f];
+    const bool reaches = size >= row_cut || (column_cut != nullptr && size >= column_cut[f]);
+    if (reaches) hits = append(1U, f, hits, found);
+  }
+  return hits;
+}
+
 }  // namespace
 
 template <typename T>
@@ -88,22 +110,13 @@ std::int64_t group_maxima(const ScreenedRow<T>& row, std::int64_t groups, T* max
 template <typename T>
 std::int64_t scan_absolute(const T* product, std::int64_t count, T row_cut, const T* column_cut,
                            std::int32_t* found) {
-  const Vec<T> row_cuts = Vec<T>::all(row_cut);
-  std::int64_t hits = 0;
-  std::int64_t f = 0;
-  for (; f + Vec<T>::kWidth <= count; f += Vec<T>::kWidth) {
-    const Vec<T> size = abs(Vec<T>::load(product + f));
-    std::uint32_t mask = at_least(size, row_cuts);
-    if (column_cut != nullptr) mask |= at_least(size, Vec<T>::load(column_cut + f));
-    if (mask != 0) [[unlikely]]
-      hits = append(mask, f, hits, found);
-  }
-  for (; f < count; ++f) {
-    const T size = std::fabs(product[f]);
-    const bool reaches = size >= row_cut || (column_cut != nullptr && size >= column_cut[f]);
-    if (reaches) hits = append(1U, f, hits, found);
-  }
-  return hits;
+  return scan_sizes<T, true>(product, count, row_cut, column_cut, found);
+}
+
+template <typename T>
+std::int64_t scan_signed(const T* product, std::int64_t count, T row_cut, const T* column_cut,
+                         std::int32_t* found) {
+  return scan_sizes<T, false>(product, count, row_cut, column_cut, found);
 }
 
 template std::int64_t scan<float>(const ScreenedRow<float>&, float, float, std::int32_t*);
@@ -113,5 +126,7 @@ template std::int64_t group_maxima<double>(const ScreenedRow<double>&, std::int6
 template std::int64_t scan_absolute<float>(const float*, std::int64_t, float, const float*, std::int32_t*);
 template std::int64_t scan_absolute<double>(const double*, std::int64_t, double, const double*,
                                             std::int32_t*);
+template std::int64_t scan_signed<float>(const float*, std::int64_t, float, const float*, std::int32_t*);
+template std::int64_t scan_signed<double>(const double*, std::int64_t, double, const double*, std::int32_t*);
 
 }  // namespace regulon::kernels::REGULON_ISA

@@ -7,8 +7,8 @@ namespace regulon::kernels::REGULON_ISA {
 
 template <typename T>
 KernelTable<T> table() {
-  return {REGULON_NAME(REGULON_ISA), gather_dot<T>, gather_sum<T>,    square_sum<T>, scan<T>,
-          group_maxima<T>,           reached_by<T>, scan_absolute<T>, penalise<T>};
+  return {REGULON_NAME(REGULON_ISA), gather_dot<T>, gather_sum<T>,    square_sum<T>,  scan<T>,
+          group_maxima<T>,           reached_by<T>, scan_absolute<T>, scan_signed<T>, penalise<T>};
 }
 
 HalfKernels half_table() {

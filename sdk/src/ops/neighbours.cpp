@@ -10,6 +10,8 @@
 
 #include "kernel_table.h"
 #include "ops/block_pairs.h"
+#include "ops/nearest_candidates.h"
+#include "ops/row_choice.h"
 #include "ops/support.h"
 #include "ops/tiles.h"
 
@@ -18,56 +20,41 @@ namespace {
 
 constexpr const char* kNearestNeighbours = "nearest_neighbours";
 
-/// Rows that could be the nearest of one row.
-template <typename T>
-struct Nearest {
-  std::vector<std::int32_t> others;
-  std::vector<T> sizes;  ///< |product| with each
-
-  /// Takes another; `cut` rises with the largest so far, and what falls below is dropped now and then.
-  void add(std::int32_t other, T size, T margin, T& cut) {
-    others.push_back(other);
-    sizes.push_back(size);
-    cut = std::max(cut, size - margin);
-    if (others.size() >= limit_) trim(cut);
-  }
-
- private:
-  void trim(T cut) {
-    std::size_t kept = 0;
-    for (std::size_t i = 0; i < others.size(); ++i) {
-      if (sizes[i] < cut) continue;
-      others[kept] = others[i];
-      sizes[kept++] = sizes[i];
-    }
-    others.resize(kept);
-    sizes.resize(kept);
-    limit_ = std::max(limit_, 2 * kept);
-  }
-
-  std::size_t limit_ = 16;
-};
-
-/// The search: products of blocks screen, with each other as both rows and columns; what could be nearest is
-/// computed exactly at the end.
+/// The search: products of blocks screen; what could be nearest is computed exactly at the end. Where the
+/// neighbours of all rows are wanted, each block of the product serves its rows and its columns.
 template <typename T>
 class Search {
  public:
-  explicit Search(const at::Tensor& rows)
+  Search(const at::Tensor& rows, const NearestSettings& settings)
       : rows_(rows),
+        data_(rows.const_data_ptr<T>()),
         n_(rows.size(0)),
-        blocks_(n_),
-        nearest_(static_cast<std::size_t>(n_)),
-        cuts_(static_cast<std::size_t>(n_), T(0)) {
+        d_(rows.size(1)),
+        wanted_(settings.rows.defined() ? settings.rows.contiguous() : at::Tensor()),
+        rank_(settings.rank),
+        absolute_(settings.absolute),
+        zero_(static_cast<std::size_t>(n_)),
+        nearest_(static_cast<std::size_t>(wanted_.defined() ? wanted_.size(0) : n_)),
+        cuts_(nearest_.size(), absolute_ ? T(0) : std::numeric_limits<T>::lowest()) {
     measure_rows();
+    for (std::size_t i = 0; i < cuts_.size(); ++i) {
+      if (is_zero(row_of(static_cast<std::int64_t>(i)))) cuts_[i] = std::numeric_limits<T>::infinity();
+    }
   }
 
   Neighbours run() {
-    const std::int64_t d = rows_.size(1);
-    detail::for_block_pairs(blocks_.count, blocks_.pair_cost(d),
-                            [&](std::int64_t i, std::int64_t j) { meet(i, j); });
-    at::parallel_for(0, n_, grain_for(d), [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t row = begin; row < end; ++row) decide(row);
+    if (wanted_.defined()) {
+      meet_all();
+    } else {
+      const detail::RowBlocks blocks(n_);
+      detail::for_block_pairs(blocks.count, blocks.pair_cost(d_), [&](std::int64_t i, std::int64_t j) {
+        const std::int64_t left = blocks.begin(i);
+        meet(rows_.narrow(0, left, blocks.size(i)), left, blocks.begin(j), blocks.size(j), true);
+      });
+    }
+    const auto count = static_cast<std::int64_t>(nearest_.size());
+    at::parallel_for(0, count, grain_for(d_), [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i) decide(i);
     });
     return result();
   }
@@ -75,92 +62,121 @@ class Search {
  private:
   /// Twice the largest error of a product: two that are this far apart cannot change places.
   void measure_rows() {
-    const T* const data = rows_.template const_data_ptr<T>();
-    const std::int64_t d = rows_.size(1);
+    std::vector<double> sums(static_cast<std::size_t>(n_));
+    at::parallel_for(0, n_, grain_for(d_), [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t row = begin; row < end; ++row)
+        sums[static_cast<std::size_t>(row)] = best_kernels<T>().square_sum(data_ + row * d_, d_);
+    });
     double largest = 0;
     for (std::int64_t row = 0; row < n_; ++row) {
-      const double sum = best_kernels<T>().square_sum(data + row * d, d);
+      const double sum = sums[static_cast<std::size_t>(row)];
       if (!std::isfinite(sum) || sum > 1e12) {
         detail::fail(kNearestNeighbours, "the rows are not of unit length", "rows of norm one, or zero",
                      fmt::format("squared norm {} in row {}", sum, row));
       }
-      if (sum == 0) cuts_[static_cast<std::size_t>(row)] = std::numeric_limits<T>::infinity();
+      zero_[static_cast<std::size_t>(row)] = sum == 0 ? 1 : 0;
       largest = std::max(largest, sum);
     }
     const double roundoff = static_cast<double>(std::numeric_limits<T>::epsilon()) / 2;
-    const double terms = 1.1 * static_cast<double>(d) + 32;
-    const double tiny = static_cast<double>(d) * 64 * static_cast<double>(std::numeric_limits<T>::min());
+    const double terms = 1.1 * static_cast<double>(d_) + 32;
+    const double tiny = static_cast<double>(d_) * 64 * static_cast<double>(std::numeric_limits<T>::min());
     margin_ = static_cast<T>(2.1 * (terms * roundoff / (1 - terms * roundoff) * largest + tiny));
   }
 
-  bool is_zero(std::int64_t row) const { return std::isinf(cuts_[static_cast<std::size_t>(row)]); }
+  bool is_zero(std::int64_t row) const { return zero_[static_cast<std::size_t>(row)] != 0; }
+  /// The row whose neighbours `nearest_[place]` are.
+  std::int64_t row_of(std::int64_t place) const {
+    return wanted_.defined() ? wanted_.const_data_ptr<std::int64_t>()[place] : place;
+  }
+  T size_of(T cosine) const { return absolute_ ? std::fabs(cosine) : cosine; }
 
-  void meet(std::int64_t i, std::int64_t j) {
-    const at::AutoDispatchBelowADInplaceOrView below_autograd;
-    const std::int64_t height = blocks_.size(i);
-    const std::int64_t width = blocks_.size(j);
-    at::Tensor product = at::empty({height, width}, rows_.options());
-    detail::tile_product(rows_.narrow(0, blocks_.begin(i), height),
-                         rows_.narrow(0, blocks_.begin(j), width).t(), product);
-    const T* const data = product.template const_data_ptr<T>();
-    std::vector<std::int32_t> found(static_cast<std::size_t>(width));
-    for (std::int64_t r = 0; r < height; ++r) meet_row(i, j, r, data + r * width, found);
+  /// The wanted rows, gathered, with all rows.
+  void meet_all() {
+    constexpr std::int64_t kFewest = 16;
+    constexpr std::int64_t kMost = 256;
+    const auto count = static_cast<std::int64_t>(nearest_.size());
+    const detail::RowBlocks right(n_);
+    const std::int64_t length = std::clamp<std::int64_t>((count + 7) / 8, kFewest, kMost);
+    const std::int64_t blocks = (count + length - 1) / length;
+    at::parallel_for(0, blocks, grain_for(length * n_ * d_ / 16), [&](std::int64_t begin, std::int64_t end) {
+      const at::AutoDispatchBelowADInplaceOrView below_autograd;
+      for (std::int64_t block = begin; block < end; ++block) {
+        const std::int64_t first = block * length;
+        const std::int64_t height = std::min(length, count - first);
+        const at::Tensor left = rows_.index_select(0, wanted_.narrow(0, first, height));
+        for (std::int64_t j = 0; j < right.count; ++j)
+          meet(left, first, right.begin(j), right.size(j), false);
+      }
+    });
   }
 
-  void meet_row(std::int64_t i, std::int64_t j, std::int64_t r, const T* product,
+  /// Rows `left`, whose neighbours are kept from place `first`, with the rows from `begin`; if `both`, these
+  /// learn of each other.
+  void meet(const at::Tensor& left, std::int64_t first, std::int64_t begin, std::int64_t width, bool both) {
+    const at::AutoDispatchBelowADInplaceOrView below_autograd;
+    at::Tensor product = at::empty({left.size(0), width}, rows_.options());
+    detail::tile_product(left, rows_.narrow(0, begin, width).t(), product);
+    const T* const data = product.template const_data_ptr<T>();
+    const bool mirrored = both && first != begin;
+    std::vector<std::int32_t> found(static_cast<std::size_t>(width));
+    for (std::int64_t r = 0; r < left.size(0); ++r)
+      meet_row(first + r, begin, width, data + r * width, mirrored, found);
+  }
+
+  void meet_row(std::int64_t place, std::int64_t begin, std::int64_t width, const T* product, bool mirrored,
                 std::vector<std::int32_t>& found) {
-    const std::int64_t row = blocks_.begin(i) + r;
-    const std::int64_t first = blocks_.begin(j);
-    T& row_cut = cuts_[static_cast<std::size_t>(row)];
-    const T* const column_cuts = i == j ? nullptr : cuts_.data() + first;
-    const std::int64_t hits =
-        best_kernels<T>().scan_absolute(product, blocks_.size(j), row_cut, column_cuts, found.data());
+    const std::int64_t row = row_of(place);
+    const KernelTable<T>& kernels = best_kernels<T>();
+    const auto scan = absolute_ ? kernels.scan_absolute : kernels.scan_signed;
+    const std::int64_t hits = scan(product, width, cuts_[static_cast<std::size_t>(place)],
+                                   mirrored ? cuts_.data() + begin : nullptr, found.data());
     for (std::int64_t h = 0; h < hits; ++h) {
       const std::int64_t column = found[static_cast<std::size_t>(h)];
-      const std::int64_t other = first + column;
+      const std::int64_t other = begin + column;
       if (other == row || is_zero(other) || is_zero(row)) continue;
-      const T size = std::fabs(product[column]);
-      offer(row, other, size);
-      if (i != j) offer(other, row, size);
+      const T size = size_of(product[column]);
+      offer(place, other, size);
+      if (mirrored) offer(other, row, size);
     }
   }
 
-  void offer(std::int64_t row, std::int64_t other, T size) {
-    const auto at = static_cast<std::size_t>(row);
-    if (size >= cuts_[at]) nearest_[at].add(static_cast<std::int32_t>(other), size, margin_, cuts_[at]);
+  void offer(std::int64_t place, std::int64_t other, T size) {
+    const auto at = static_cast<std::size_t>(place);
+    if (size >= cuts_[at])
+      nearest_[at].add({size, static_cast<std::int32_t>(other)}, rank_, margin_, cuts_[at]);
   }
 
-  /// Leaves of a row's candidates those that truly have the largest |cos|, ascending.
-  void decide(std::int64_t row) {
-    std::vector<std::int32_t>& others = nearest_[static_cast<std::size_t>(row)].others;
-    std::sort(others.begin(), others.end());
-    const std::int64_t d = rows_.size(1);
-    const T* const data = rows_.template const_data_ptr<T>();
-    std::vector<T> cosines(others.size());
-    best_kernels<T>().gather_dot(data + row * d, data, d, others.data(),
-                                 static_cast<std::int64_t>(others.size()), cosines.data());
-    T largest = 0;
-    for (T& cosine : cosines) largest = std::max(largest, cosine = std::fabs(cosine));
+  /// Leaves of a row's candidates those of exactly the wanted size, ascending.
+  void decide(std::int64_t place) {
+    std::vector<std::int32_t>& others = nearest_[static_cast<std::size_t>(place)].sorted();
+    if (others.empty()) return;
+    std::vector<T> sizes(others.size());
+    best_kernels<T>().gather_dot(data_ + row_of(place) * d_, data_, d_, others.data(),
+                                 static_cast<std::int64_t>(others.size()), sizes.data());
+    for (T& size : sizes) size = size_of(size);
+    std::vector<T> ranked = sizes;
+    const auto wanted = ranked.begin() + std::min<std::ptrdiff_t>(rank_, std::ssize(ranked)) - 1;
+    std::nth_element(ranked.begin(), wanted, ranked.end(), std::greater<T>());
     std::size_t kept = 0;
     for (std::size_t i = 0; i < others.size(); ++i) {
-      if (cosines[i] == largest) others[kept++] = others[i];
+      if (sizes[i] == *wanted) others[kept++] = others[i];
     }
     others.resize(kept);
   }
 
   Neighbours result() const {
     std::int64_t pairs = 0;
-    for (const Nearest<T>& nearest : nearest_) pairs += static_cast<std::int64_t>(nearest.others.size());
+    for (const auto& nearest : nearest_) pairs += std::ssize(nearest.others());
     Neighbours found{at::empty({pairs}, at::kLong), at::empty({pairs}, at::kLong),
                      at::empty({pairs}, rows_.options())};
     std::int64_t* const row = found.row.mutable_data_ptr<std::int64_t>();
     std::int64_t* const other = found.other.mutable_data_ptr<std::int64_t>();
     T* const share = found.share.template mutable_data_ptr<T>();
     std::int64_t at = 0;
-    for (std::int64_t i = 0; i < n_; ++i) {
-      const auto& others = nearest_[static_cast<std::size_t>(i)].others;
+    for (std::size_t place = 0; place < nearest_.size(); ++place) {
+      const auto& others = nearest_[place].others();
       for (const std::int32_t id : others) {
-        row[at] = i;
+        row[at] = row_of(static_cast<std::int64_t>(place));
         other[at] = id;
         share[at++] = T(1) / static_cast<T>(others.size());
       }
@@ -169,19 +185,27 @@ class Search {
   }
 
   at::Tensor rows_;
+  const T* data_;
   std::int64_t n_;
-  detail::RowBlocks blocks_;
-  std::vector<Nearest<T>> nearest_;
-  std::vector<T> cuts_;  ///< of |product|, by row; infinite for rows of zeros
+  std::int64_t d_;
+  at::Tensor wanted_;
+  std::int64_t rank_;
+  bool absolute_;
+  std::vector<char> zero_;                             ///< by row
+  std::vector<detail::NearestCandidates<T>> nearest_;  ///< by place
+  std::vector<T> cuts_;                                ///< of sizes, by place; infinite for rows of zeros
   T margin_ = 0;
 };
 
 }  // namespace
 
-Neighbours nearest_neighbours(const at::Tensor& unit_rows) {
+Neighbours nearest_neighbours(const at::Tensor& unit_rows, const NearestSettings& settings) {
   detail::check_floating(kNearestNeighbours, "unit_rows", unit_rows, 2);
+  detail::check_row_choice(kNearestNeighbours, settings.rows, unit_rows.size(0));
+  if (settings.rank < 1)
+    detail::fail(kNearestNeighbours, "cannot use the rank", "at least 1", std::to_string(settings.rank));
   const at::Tensor rows = unit_rows.detach().contiguous();
-  return detail::by_dtype(rows, [&](auto zero) { return Search<decltype(zero)>(rows).run(); });
+  return detail::by_dtype(rows, [&](auto zero) { return Search<decltype(zero)>(rows, settings).run(); });
 }
 
 }  // namespace regulon::ops

@@ -2,7 +2,6 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
-#include <fmt/format.h>
 #include <regulon/pairs.h>
 #include <torch/csrc/autograd/custom_function.h>
 
@@ -11,6 +10,7 @@
 #include "codes_pattern.h"
 #include "kernel_table.h"
 #include "ops/gather.h"
+#include "ops/row_choice.h"
 #include "ops/support.h"
 
 namespace regulon::ops {
@@ -20,20 +20,6 @@ using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
 constexpr const char* kPairCosines = "pair_cosines";
-
-void check_ids(const std::string& name, const at::Tensor& ids, std::int64_t pairs, std::int64_t n) {
-  if (!ids.defined() || ids.dim() != 1 || ids.size(0) != pairs || ids.scalar_type() != at::kLong ||
-      !ids.device().is_cpu()) {
-    detail::fail(kPairCosines, "cannot use " + name, fmt::format("[{}] Long on the CPU", pairs),
-                 detail::text_of(ids));
-  }
-  if (pairs == 0) return;
-  const std::int64_t least = ids.min().item<std::int64_t>();
-  const std::int64_t most = ids.max().item<std::int64_t>();
-  if (least >= 0 && most < n) return;
-  detail::fail(kPairCosines, "cannot use " + name, fmt::format("rows from 0 to {}", n - 1),
-               fmt::format("{} to {}", least, most));
-}
 
 /// 1 / |row| of every row, or 0 for a row of zeros; [n].
 template <typename T>
@@ -132,8 +118,8 @@ struct PairCosines final : torch::autograd::Function<PairCosines> {
 
 at::Tensor pair_cosines(const at::Tensor& rows, const at::Tensor& row, const at::Tensor& other) {
   detail::check_floating(kPairCosines, "rows", rows, 2);
-  check_ids("row", row, row.defined() ? row.numel() : 0, rows.size(0));
-  check_ids("other", other, row.numel(), rows.size(0));
+  detail::check_pair_ids(kPairCosines, "row", row, row.defined() ? row.numel() : 0, rows.size(0));
+  detail::check_pair_ids(kPairCosines, "other", other, row.numel(), rows.size(0));
   return PairCosines::apply(rows, row.to(at::kInt).contiguous(), other.to(at::kInt).contiguous());
 }
 

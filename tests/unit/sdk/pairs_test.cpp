@@ -1,74 +1,15 @@
 #include <regulon/error.h>
 #include <regulon/pairs.h>
 
+#include <algorithm>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include "ops_reference.h"
 
 namespace regulon {
 namespace {
-
-at::Tensor all_pairs_reference(const at::Tensor& rows, ops::PairShape shape) {
-  const std::int64_t n = rows.size(0);
-  const at::Tensor cosines = at::mm(rows, rows.t()) * (1 - at::eye(n, rows.options()));
-  const at::Tensor shaped = shape == ops::PairShape::square ? cosines.square() : cosines.abs();
-  return shaped.sum() / static_cast<double>(n * (n - 1));
-}
-
-class AllPairs : public ::testing::TestWithParam<ops::PairShape> {};
-
-INSTANTIATE_TEST_SUITE_P(Shapes, AllPairs,
-                         ::testing::Values(ops::PairShape::absolute, ops::PairShape::square),
-                         [](const auto& info) {
-                           return info.param == ops::PairShape::square ? "square" : "absolute";
-                         });
-
-TEST_P(AllPairs, ValueAndGradientAgreeWithTheWholeMatrix) {
-  at::manual_seed(11);
-  for (const auto& [n, d] :
-       std::vector<std::pair<std::int64_t, std::int64_t>>{{2, 3}, {9, 20}, {40, 7}, {700, 16}}) {
-    const at::Tensor rows = test::random_units(n, d).set_requires_grad(true);
-    const at::Tensor expected = all_pairs_reference(rows, GetParam());
-    const at::Tensor found = ops::all_pairs(rows, GetParam());
-    EXPECT_NEAR(found.item<double>(), expected.item<double>(), 1e-12) << n << " x " << d;
-    const at::Tensor of_expected = torch::autograd::grad({expected * 3}, {rows})[0];
-    const at::Tensor of_found = torch::autograd::grad({found * 3}, {rows})[0];
-    EXPECT_TRUE(at::allclose(of_found, of_expected, 1e-9, 1e-12)) << n << " x " << d;
-  }
-}
-
-TEST_P(AllPairs, GradientsAgreeWithDifferences) {
-  at::manual_seed(12);
-  for (const std::int64_t n : {2, 5, 17}) {
-    test::expect_gradients([&](const test::TensorList& in) { return ops::all_pairs(in[0], GetParam()); },
-                           {test::random_units(n, 4)});
-  }
-}
-
-TEST_P(AllPairs, ThreadsDoNotShow) {
-  at::manual_seed(13);
-  for (const std::int64_t n : {5, 23, 71, 130, 900}) {
-    const at::Tensor rows = test::random_units(n, 100, at::kFloat).set_requires_grad(true);
-    std::vector<at::Tensor> values;
-    std::vector<at::Tensor> gradients;
-    for (const int threads : {1, 2, 3}) {
-      const test::Threads limit(threads);
-      values.push_back(ops::all_pairs(rows, GetParam()));
-      gradients.push_back(torch::autograd::grad({values.back()}, {rows})[0]);
-      EXPECT_TRUE(test::same_bits(values.back(), values.front())) << n;
-      EXPECT_TRUE(test::same_bits(gradients.back(), gradients.front())) << n;
-    }
-  }
-}
-
-TEST_P(AllPairs, FewerThanTwoRowsCostNothing) {
-  const at::Tensor one = at::ones({1, 4}).set_requires_grad(true);
-  const at::Tensor value = ops::all_pairs(one, GetParam());
-  EXPECT_EQ(value.item<float>(), 0);
-  EXPECT_TRUE(at::equal(torch::autograd::grad({value}, {one})[0], at::zeros({1, 4})));
-  EXPECT_EQ(ops::all_pairs(at::ones({0, 4}), GetParam()).item<float>(), 0);
-}
 
 /// Nearest rows by the dot products as defined.
 struct Expected {
@@ -77,21 +18,27 @@ struct Expected {
   std::vector<double> share;
 };
 
-Expected brute_force(const at::Tensor& rows) {
-  const at::Tensor sizes = test::defined_products(rows, rows).abs().to(at::kDouble);
+Expected brute_force(const at::Tensor& rows, const ops::NearestSettings& settings) {
+  at::Tensor cosines = test::defined_products(rows, rows).to(at::kDouble);
+  const at::Tensor sizes = settings.absolute ? cosines.abs() : cosines;
   const std::int64_t n = rows.size(0);
   std::vector<bool> zero;
   for (std::int64_t i = 0; i < n; ++i) zero.push_back(rows[i].abs().max().item<double>() == 0);
   Expected expected;
   for (std::int64_t i = 0; i < n; ++i) {
-    std::vector<std::int64_t> best;
-    double largest = -1;
+    if (settings.rows.defined() && !(settings.rows == i).any().item<bool>()) continue;
+    std::vector<std::pair<double, std::int64_t>> others;
     for (std::int64_t j = 0; j < n; ++j) {
       if (i == j || zero[static_cast<std::size_t>(i)] || zero[static_cast<std::size_t>(j)]) continue;
-      const double size = sizes.data_ptr<double>()[i * n + j];
-      if (size > largest) best.clear();
-      if (size >= largest) best.push_back(j);
-      largest = std::max(largest, size);
+      others.emplace_back(-sizes.data_ptr<double>()[i * n + j], j);
+    }
+    std::sort(others.begin(), others.end());
+    if (others.empty()) continue;
+    const double wanted =
+        others[static_cast<std::size_t>(std::min(settings.rank, std::ssize(others)) - 1)].first;
+    std::vector<std::int64_t> best;
+    for (const auto& [size, j] : others) {
+      if (size == wanted) best.push_back(j);
     }
     for (const std::int64_t j : best) {
       expected.row.push_back(i);
@@ -102,9 +49,9 @@ Expected brute_force(const at::Tensor& rows) {
   return expected;
 }
 
-void expect_nearest(const at::Tensor& rows) {
-  const Expected expected = brute_force(rows);
-  const ops::Neighbours found = ops::nearest_neighbours(rows);
+void expect_nearest(const at::Tensor& rows, const ops::NearestSettings& settings = {}) {
+  const Expected expected = brute_force(rows, settings);
+  const ops::Neighbours found = ops::nearest_neighbours(rows, settings);
   EXPECT_TRUE(at::equal(found.row, at::tensor(expected.row, at::kLong)));
   EXPECT_TRUE(at::equal(found.other, at::tensor(expected.other, at::kLong)));
   EXPECT_TRUE(at::equal(found.share, at::tensor(expected.share, at::kDouble).to(rows.scalar_type())));
@@ -140,7 +87,43 @@ TEST(NearestNeighboursTest, TiesAreAllListedAndZeroRowsAreNot) {
   EXPECT_NEAR(found.share.sum().item<double>(), 118, 1e-4);
 }
 
-TEST(NearestNeighboursTest, OrthogonalRowsTieAtZero) { expect_nearest(at::eye(20)); }
+TEST(NearestNeighboursTest, OrthogonalRowsTieAtZero) {
+  expect_nearest(at::eye(20));
+  expect_nearest(at::eye(20), {1, false});
+}
+
+TEST(NearestNeighboursTest, OfAnyRankSignedOrNotOfAnyRows) {
+  at::manual_seed(19);
+  for (const auto type : {at::kFloat, at::kDouble}) {
+    for (const std::int64_t n : {1, 2, 5, 40, 200}) {
+      at::Tensor rows = test::random_units(n, 6, type);
+      if (n > 20) {
+        rows[7] = rows[3];
+        rows[11] = -rows[3];
+        rows[9].zero_();
+      }
+      for (const std::int64_t rank : {1, 2, 7, 60, 1000}) {
+        for (const bool absolute : {true, false}) {
+          SCOPED_TRACE(::testing::Message() << n << " rows, rank " << rank << ", absolute " << absolute);
+          expect_nearest(rows, {rank, absolute});
+          expect_nearest(rows, {rank, absolute, at::arange(n / 2, n, at::kLong)});
+          expect_nearest(rows, {rank, absolute, at::arange(0, n, 3, at::kLong)});
+          expect_nearest(rows, {rank, absolute, at::empty({0}, at::kLong)});
+        }
+      }
+    }
+  }
+}
+
+TEST(NearestNeighboursTest, RowsAndRanksThatDoNotFitAreRefused) {
+  const at::Tensor rows = at::eye(4);
+  const auto choose = [](std::vector<std::int64_t> ids) {
+    return ops::NearestSettings{1, true, at::tensor(ids, at::kLong)};
+  };
+  for (const auto& ids : {std::vector<std::int64_t>{1, 0}, {2, 2}, {0, 4}, {-1, 2}})
+    EXPECT_THROW(ops::nearest_neighbours(rows, choose(ids)), RunError);
+  EXPECT_THROW(ops::nearest_neighbours(rows, {0}), RunError);
+}
 
 TEST(NearestNeighboursTest, AlmostTiedRowsAreToldApartExactly) {
   at::manual_seed(16);

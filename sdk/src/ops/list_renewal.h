@@ -1,0 +1,51 @@
+#pragma once
+/// Lists of the nearest of all rows, made from nothing.
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "ops/neighbour_table.h"
+#include "ops/row_sizes.h"
+#include "ops/screen.h"
+
+namespace regulon::ops::detail {
+
+/// By products of some rows with all, which screen; what passes is computed as defined.
+template <typename T>
+class ListRenewal {
+ public:
+  ListRenewal(const at::Tensor& rows, const RowSizes<T>& sizes, NeighbourTable& table)
+      : rows_(rows), sizes_(sizes), table_(table), n_(rows.size(0)) {}
+
+  /// Makes the lists of the rows [begin, end) from all rows.
+  void renew(std::int64_t begin, std::int64_t end) {
+    constexpr std::int64_t kTileColumns = 512;
+    for (std::int64_t from = begin; from < end; from += kTileColumns)
+      renew_tile(from, std::min(end, from + kTileColumns));
+  }
+
+ private:
+  using Hits = std::vector<std::pair<std::int32_t, std::int32_t>>;  ///< column of the tile, row
+
+  void renew_tile(std::int64_t begin, std::int64_t end);
+  std::unique_ptr<Screen<T>> make_screen(const at::Tensor& chunk) const;
+  std::vector<T> cuts_of(std::int64_t begin, std::int64_t columns) const;
+  T cut_of(std::int64_t row, std::vector<std::int32_t>& sample, std::vector<T>& found) const;
+  void meet(const Screen<T>& screen, std::int64_t first, std::int64_t last, std::int64_t begin,
+            const std::vector<T>& cuts, Hits& hits) const;
+  void choose(std::int64_t row, std::vector<std::int32_t>& candidates);
+
+  const at::Tensor& rows_;
+  const RowSizes<T>& sizes_;
+  NeighbourTable& table_;
+  std::int64_t n_;
+};
+
+extern template class ListRenewal<float>;
+extern template class ListRenewal<double>;
+
+}  // namespace regulon::ops::detail
