@@ -53,11 +53,11 @@ std::string coloured(const std::string& text, double cosine) {
                      front, front, front, text);
 }
 
-std::string map_row(const KnownFeatures& known, std::int64_t feature, bool colour) {
-  const auto cosines = known.cosines.accessor<float, 2>();
+std::string map_row(const KnownFeatures& known, std::int64_t feature, const at::Tensor& cosines,
+                    bool colour) {
   std::string line = fmt::format("{:3}{} ", feature, mark_of(known, feature));
-  for (std::int64_t t = 0; t < cosines.size(1); ++t) {
-    const auto cosine = static_cast<double>(cosines[feature][t]);
+  for (std::int64_t t = 0; t < known.truths(); ++t) {
+    const double cosine = cosines[feature][t].item<double>();
     line += colour ? coloured(cell_text(cosine), cosine) : cell_text(cosine);
   }
   return line;
@@ -65,7 +65,7 @@ std::string map_row(const KnownFeatures& known, std::int64_t feature, bool colou
 
 /// Columns that a map takes in the terminal, whatever its rows contain of escapes.
 std::size_t map_columns(const HeatMap& map) {
-  const auto cells = 5 + kCellColumns * static_cast<std::size_t>(map.known.cosines.size(1));
+  const auto cells = 5 + kCellColumns * static_cast<std::size_t>(map.known.truths());
   return std::max({cells, map.title.size(), map.caption.size()});
 }
 
@@ -76,14 +76,15 @@ std::string text_element(double x, double y, int size, const std::string& anchor
 }
 
 double map_height(const HeatMap& map) {
-  return static_cast<double>(map.known.cosines.size(0)) * kCell + 2 * kMargin + 20;
+  return static_cast<double>(map.known.features()) * kCell + 2 * kMargin + 20;
 }
 double map_width(const HeatMap& map) {
-  return std::max(static_cast<double>(map.known.cosines.size(1)) * kCell + 2 * kMargin, 270.0);
+  return std::max(static_cast<double>(map.known.truths()) * kCell + 2 * kMargin, 270.0);
 }
 
 std::string map_drawing(const HeatMap& map, double left, double top) {
-  const auto cosines = map.known.cosines.accessor<float, 2>();
+  const at::Tensor all = core::known_cosines(map.known);
+  const auto cosines = all.accessor<float, 2>();
   const auto order = core::reading_order(map.known);
   std::string drawing = text_element(left + kMargin, top + 14, 13, "start", map.title);
   drawing += text_element(left + kMargin, top + 30, 10, "start", map.caption);
@@ -114,20 +115,21 @@ std::string map_drawing(const HeatMap& map, double left, double top) {
 
 std::vector<std::string> heat_map_lines(const std::vector<HeatMap>& maps, bool colour) {
   std::size_t rows = 0;
-  for (const auto& map : maps) rows = std::max(rows, static_cast<std::size_t>(map.known.cosines.size(0)));
+  for (const auto& map : maps) rows = std::max(rows, static_cast<std::size_t>(map.known.features()));
   std::vector<std::string> lines(rows + 2);
   for (const auto& map : maps) {
     const std::size_t columns = map_columns(map) + kGap;
     const auto order = core::reading_order(map.known);
+    const at::Tensor cosines = core::known_cosines(map.known);
     const auto pad = [columns](std::size_t used) {
       return std::string(columns - std::min(columns, used), ' ');
     };
     lines[0] += map.title + pad(map.title.size());
     lines[1] += map.caption + pad(map.caption.size());
     for (std::size_t row = 0; row < rows; ++row) {
-      if (row < order.size()) lines[row + 2] += map_row(map.known, order[row], colour);
+      if (row < order.size()) lines[row + 2] += map_row(map.known, order[row], cosines, colour);
       const std::size_t used =
-          row < order.size() ? 5 + kCellColumns * static_cast<std::size_t>(map.known.cosines.size(1)) : 0;
+          row < order.size() ? 5 + kCellColumns * static_cast<std::size_t>(map.known.truths()) : 0;
       lines[row + 2] += pad(used);
     }
   }

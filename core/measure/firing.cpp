@@ -26,11 +26,11 @@ void for_active(const Codes& codes, const at::Tensor& values, std::int64_t row, 
 
 }  // namespace
 
-FiringCollector::FiringCollector(const at::Tensor& cosines)
-    : matched_(cosines.abs().argmax(1).contiguous()),
-      both_(at::zeros({cosines.size(0)}, at::kLong)),
-      active_(at::zeros({cosines.size(0)}, at::kLong)),
-      true_active_(at::zeros({cosines.size(1)}, at::kLong)) {}
+FiringCollector::FiringCollector(const at::Tensor& matched, std::int64_t truths)
+    : matched_(matched.contiguous()),
+      both_(at::zeros({matched.size(0)}, at::kLong)),
+      active_(at::zeros({matched.size(0)}, at::kLong)),
+      true_active_(at::zeros({truths}, at::kLong)) {}
 
 void FiringCollector::add(const Codes& codes, const Codes& truth) {
   const at::NoGradGuard no_grad;

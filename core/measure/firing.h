@@ -27,8 +27,8 @@ struct Firing {
 /// Counts batch by batch, O(active) each.
 class FiringCollector {
  public:
-  /// `cosines` [n, n_true] of learnt and true directions.
-  explicit FiringCollector(const at::Tensor& cosines);
+  /// `matched` [n] int64: of each learnt feature the true one, of `truths`, that it is to tell of.
+  FiringCollector(const at::Tensor& matched, std::int64_t truths);
   /// Counts in the codes of the next rows, and their true features' codes; an entry above 0 is active.
   void add(const Codes& codes, const Codes& truth);
   Firing result() const;

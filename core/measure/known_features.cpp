@@ -1,6 +1,11 @@
 #include "core/measure/known_features.h"
 
-#include <ATen/ops/matmul.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/mm.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/where.h>
+#include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -17,62 +22,141 @@
 namespace regulon::core {
 namespace {
 
-bool is_composed(const at::TensorAccessor<float, 1>& cosines, const at::TensorAccessor<float, 2>& between,
-                 double limit) {
-  std::int64_t best = 0;
-  for (std::int64_t t = 1; t < cosines.size(0); ++t) {
-    if (std::abs(cosines[t]) > std::abs(cosines[best])) best = t;
+constexpr double kBelowAnyCosine = -2;
+
+/// Which rows of a block of cosines [rows, n_true] are combinations: beside the true feature of the highest
+/// |cosine| another one has some that the first does not explain.
+at::Tensor composed_rows(const at::Tensor& block, const at::Tensor& matched, const at::Tensor& truth,
+                         double limit) {
+  const at::Tensor own = matched.unsqueeze(1);
+  const at::Tensor common = at::mm(truth.index_select(0, matched), truth.t());
+  const at::Tensor rest = (block - common.mul_(block.gather(1, own))).abs_().scatter_(1, own, 0);
+  return (rest > limit).any(1);
+}
+
+void require_rows(const at::Tensor& dictionary, const at::Tensor& truth) {
+  if (truth.dim() != 2 || dictionary.size(1) != truth.size(1)) {
+    throw InputError({"true features", "their width is not the dictionary's",
+                      fmt::format("{}", dictionary.size(1)),
+                      fmt::format("[{}]", fmt::join(truth.sizes(), ", ")),
+                      "use the features of the data that the run was trained on"});
   }
-  for (std::int64_t t = 0; t < cosines.size(0); ++t) {
-    if (t != best && std::abs(cosines[t] - cosines[best] * between[best][t]) > limit) return true;
+  if (truth.size(0) == 0 || dictionary.size(0) == 0) {
+    throw InputError({"true features", "there is nothing to compare", "rows of both",
+                      fmt::format("{} learnt, {} true", dictionary.size(0), truth.size(0)),
+                      "give the features that the data are made of"});
   }
-  return false;
+}
+
+/// Takes a block's best learnt directions, where they are better than those so far.
+void keep_best(const at::Tensor& block, std::int64_t first, KnownDirections& found) {
+  const auto [cosines, ids] = block.max(0);
+  const at::Tensor better = cosines > found.best_cosine;
+  found.best = at::where(better, ids + first, found.best);
+  found.best_cosine = at::where(better, cosines, found.best_cosine);
+}
+
+/// The best alive directions of the true features whose best one of all is silent.
+void look_again(KnownDirections& directions, const at::Tensor& alive) {
+  const at::Tensor lost = alive.index({directions.best}).logical_not().nonzero().squeeze(1);
+  if (lost.size(0) == 0) return;
+  const at::Tensor ids = alive.nonzero().squeeze(1);
+  at::Tensor best = at::full({lost.size(0)}, -1, at::kLong);
+  at::Tensor cosines = at::zeros({lost.size(0)}, at::kFloat);
+  if (ids.size(0) > 0) {
+    const auto found = nearest_directions(unit_directions(directions.truth.index_select(0, lost)),
+                                          unit_directions(directions.learnt.index_select(0, ids)), 1);
+    best = ids.index({found.keys.squeeze(1)});
+    cosines = found.cosines.squeeze(1);
+  }
+  directions.best.index_put_({lost}, best);
+  directions.best_cosine.index_put_({lost}, cosines);
 }
 
 /// MCC and uniqueness.
-void match_all(KnownFeatures& known, const at::Tensor& learnt, const at::Tensor& truth) {
+void match_all(KnownFeatures& known) {
   MatchSettings settings;
   settings.absolute = true;
-  known.mcc = match_directions(learnt, truth, settings).mean;
-  if (known.cosines.numel() == 0) return;
-  const at::Tensor nearest = known.cosines.abs().argmax(1).contiguous();
-  const std::int64_t* const id = nearest.const_data_ptr<std::int64_t>();
-  const std::set<std::int64_t> different(id, id + nearest.numel());
-  known.uniqueness = static_cast<double>(different.size()) / static_cast<double>(nearest.numel());
+  const KnownDirections& of = known.directions;
+  known.mcc = match_directions(unit_directions(of.learnt), unit_directions(of.truth), settings).mean;
+  const std::int64_t* const id = of.matched.const_data_ptr<std::int64_t>();
+  const std::set<std::int64_t> different(id, id + of.matched.numel());
+  known.uniqueness = static_cast<double>(different.size()) / static_cast<double>(of.matched.numel());
 }
+
+std::vector<std::int64_t> ids_where(const at::Tensor& mask) {
+  const at::Tensor ids = mask.nonzero().squeeze(1).contiguous();
+  const auto* const id = ids.const_data_ptr<std::int64_t>();
+  return {id, id + ids.numel()};
+}
+
+at::Tensor id_tensor(const std::vector<std::int64_t>& ids) { return at::tensor(ids, at::kLong); }
 
 }  // namespace
 
-KnownFeatures compare_with_known(const at::Tensor& dictionary, const at::Tensor& truth,
-                                 const at::Tensor& frequency, const KnownFeatureLimits& limits) {
+KnownDirections known_directions(const at::Tensor& dictionary, const at::Tensor& truth,
+                                 const KnownFeatureLimits& limits) {
   const at::NoGradGuard no_grad;
-  if (truth.dim() != 2 || dictionary.size(1) != truth.size(1)) {
-    throw InputError({"true features", "their width is not the dictionary's",
-                      fmt::format("{}", dictionary.size(1)), fmt::format("{}", truth.size(1)),
-                      "use the features of the data that the run was trained on"});
-  }
-  KnownFeatures known;
+  require_rows(dictionary, truth);
+  KnownDirections found;
+  found.learnt = dictionary.detach();
+  found.truth = truth.detach();
+  found.best = at::full({truth.size(0)}, -1, at::kLong);
+  found.best_cosine = at::full({truth.size(0)}, kBelowAnyCosine, at::kFloat);
   const at::Tensor true_rows = unit_directions(truth);
-  const at::Tensor learnt_rows = unit_directions(dictionary);
-  known.cosines = at::matmul(learnt_rows, true_rows.t()).contiguous();
-  match_all(known, learnt_rows, true_rows);
-  const at::Tensor between = at::matmul(true_rows, true_rows.t()).contiguous();
-  const auto common = between.accessor<float, 2>();
-  const auto cosines = known.cosines.accessor<float, 2>();
-  const at::Tensor alive = (frequency > 0).to(at::kByte).contiguous();
-  const auto* is_alive = alive.const_data_ptr<std::uint8_t>();
-  for (std::int64_t i = 0; i < dictionary.size(0); ++i) {
-    if (is_alive[i] == 0) continue;
-    known.alive.push_back(i);
-    if (is_composed(cosines[i], common, limits.composed)) known.composed.push_back(i);
+  std::vector<at::Tensor> nearest;
+  std::vector<at::Tensor> cosines;
+  std::vector<at::Tensor> matched;
+  std::vector<at::Tensor> composed;
+  for_cosine_blocks(unit_directions(dictionary), true_rows, [&](std::int64_t first, at::Tensor& block) {
+    auto [highest, id] = block.max(1);
+    cosines.push_back(std::move(highest));
+    nearest.push_back(std::move(id));
+    matched.push_back(block.abs().argmax(1));
+    composed.push_back(composed_rows(block, matched.back(), true_rows, limits.composed));
+    keep_best(block, first, found);
+  });
+  found.nearest = at::cat(nearest);
+  found.nearest_cosine = at::cat(cosines);
+  found.matched = at::cat(matched).contiguous();
+  found.composed = at::cat(composed);
+  return found;
+}
+
+KnownFeatures compare_with_known(KnownDirections directions, const at::Tensor& frequency,
+                                 const KnownFeatureLimits& limits) {
+  const at::NoGradGuard no_grad;
+  KnownFeatures known;
+  known.directions = std::move(directions);
+  KnownDirections& of = known.directions;
+  const at::Tensor alive = frequency > 0;
+  known.alive = ids_where(alive);
+  known.composed = ids_where(alive & of.composed);
+  of.best = of.best.clone();
+  of.best_cosine = of.best_cosine.clone();
+  look_again(of, alive);
+  const auto best = of.best_cosine.accessor<float, 1>();
+  for (std::int64_t t = 0; t < known.truths(); ++t) {
+    const double cosine = std::max(0.0, static_cast<double>(best[t]));
+    (cosine >= limits.found ? known.found : known.missed).push_back(t);
+    known.mean_best += cosine / static_cast<double>(known.truths());
   }
-  for (std::int64_t t = 0; t < truth.size(0); ++t) {
-    double best = 0;
-    for (const std::int64_t i : known.alive) best = std::max(best, static_cast<double>(cosines[i][t]));
-    (best >= limits.found ? known.found : known.missed).push_back(t);
-    known.mean_best += best / static_cast<double>(truth.size(0));
-  }
+  match_all(known);
   return known;
+}
+
+at::Tensor known_cosines(const KnownFeatures& known, const std::vector<std::int64_t>& learnt,
+                         const std::vector<std::int64_t>& truth) {
+  const at::NoGradGuard no_grad;
+  return at::mm(unit_directions(known.directions.learnt.index_select(0, id_tensor(learnt))),
+                unit_directions(known.directions.truth.index_select(0, id_tensor(truth))).t())
+      .contiguous();
+}
+
+at::Tensor known_cosines(const KnownFeatures& known) {
+  const at::NoGradGuard no_grad;
+  return at::mm(unit_directions(known.directions.learnt), unit_directions(known.directions.truth).t())
+      .contiguous();
 }
 
 nlohmann::json to_json(const KnownFeatures& known) {
@@ -82,22 +166,15 @@ nlohmann::json to_json(const KnownFeatures& known) {
 }
 
 std::vector<std::int64_t> reading_order(const KnownFeatures& known) {
-  const auto cosines = known.cosines.accessor<float, 2>();
-  const std::int64_t truths = known.cosines.size(1);
-  const auto nearest = [&](std::int64_t i) {
-    std::int64_t best = 0;
-    for (std::int64_t t = 1; t < truths; ++t) best = cosines[i][t] > cosines[i][best] ? t : best;
-    return best;
-  };
+  const auto nearest = known.directions.nearest.accessor<std::int64_t, 1>();
+  const auto cosine = known.directions.nearest_cosine.accessor<float, 1>();
   std::vector<std::int64_t> order = known.alive;
   std::stable_sort(order.begin(), order.end(), [&](std::int64_t a, std::int64_t b) {
-    const std::int64_t near_a = nearest(a);
-    const std::int64_t near_b = nearest(b);
-    return near_a != near_b ? near_a < near_b : cosines[a][near_a] > cosines[b][near_b];
+    return nearest[a] != nearest[b] ? nearest[a] < nearest[b] : cosine[a] > cosine[b];
   });
-  std::vector<bool> placed(static_cast<std::size_t>(known.cosines.size(0)));
+  std::vector<bool> placed(static_cast<std::size_t>(known.features()));
   for (const std::int64_t i : order) placed[static_cast<std::size_t>(i)] = true;
-  for (std::int64_t i = 0; i < known.cosines.size(0); ++i) {
+  for (std::int64_t i = 0; i < known.features(); ++i) {
     if (!placed[static_cast<std::size_t>(i)]) order.push_back(i);
   }
   return order;

@@ -18,12 +18,29 @@ struct KnownFeatureLimits {
   double composed = 0.35;
 };
 
+/// Every learnt direction beside every true one. In blocks: nothing is n x n_true.
+struct KnownDirections {
+  at::Tensor learnt;          ///< [n, d], as given
+  at::Tensor truth;           ///< [n_true, d], as given
+  at::Tensor nearest;         ///< [n] int64: the true feature of the highest cosine
+  at::Tensor nearest_cosine;  ///< [n] float32
+  at::Tensor matched;         ///< [n] int64: the true feature of the highest |cosine|
+  at::Tensor composed;        ///< [n] bool: whether it is a combination
+  at::Tensor best;            ///< [n_true] int64: the learnt direction of the highest cosine
+  at::Tensor best_cosine;     ///< [n_true] float32
+};
+
+/// Holds dictionary rows [n, d] against true features [n_true, d]. Throws InputError if the widths differ or
+/// one of the two has no rows.
+KnownDirections known_directions(const at::Tensor& dictionary, const at::Tensor& truth,
+                                 const KnownFeatureLimits& limits = {});
+
 /// What was learnt of the true features. Only alive features (active on the data at all) count.
 struct KnownFeatures {
-  at::Tensor cosines;                ///< [n, n_true] float32: cosine of every learnt and every true direction
-  std::vector<std::int64_t> alive;   ///< ids of features that are active at least once
-  std::vector<std::int64_t> found;   ///< true features that an alive direction matches
-  std::vector<std::int64_t> missed;  ///< true features that none matches
+  KnownDirections directions;          ///< `best` and `best_cosine` among alive ones; -1 and 0 without any
+  std::vector<std::int64_t> alive;     ///< ids of features that are active at least once
+  std::vector<std::int64_t> found;     ///< true features that an alive direction matches
+  std::vector<std::int64_t> missed;    ///< true features that none matches
   std::vector<std::int64_t> composed;  ///< alive features that are combinations
   double mean_best = 0;  ///< mean over true features of the best cosine of an alive direction (recall MMCS)
   /// Mean |cosine| of all learnt directions, alive or not, matched one to one with true ones as well as can
@@ -32,14 +49,22 @@ struct KnownFeatures {
   /// How many different true features are the nearest of some learnt direction by |cosine|, over the learnt
   /// ones (SAELens' feature uniqueness).
   double uniqueness = 0;
+
+  std::int64_t features() const { return directions.learnt.size(0); }
+  std::int64_t truths() const { return directions.truth.size(0); }
 };
 
-/// Compares dictionary rows [n, d] with true features [n_true, d]; `frequency` [n] tells which are alive.
-/// Throws InputError if the widths differ.
-KnownFeatures compare_with_known(const at::Tensor& dictionary, const at::Tensor& truth,
-                                 const at::Tensor& frequency, const KnownFeatureLimits& limits = {});
+/// Draws the conclusions; `frequency` [n] tells which features are alive.
+KnownFeatures compare_with_known(KnownDirections directions, const at::Tensor& frequency,
+                                 const KnownFeatureLimits& limits = {});
 
-/// The comparison as JSON, without the cosines.
+/// Cosines [learnt, true] float32 of the learnt directions and the true features of these ids.
+at::Tensor known_cosines(const KnownFeatures& known, const std::vector<std::int64_t>& learnt,
+                         const std::vector<std::int64_t>& truth);
+/// The same of all of them, n x n_true: for few.
+at::Tensor known_cosines(const KnownFeatures& known);
+
+/// The comparison as JSON, without what is by feature.
 nlohmann::json to_json(const KnownFeatures& known);
 
 /// Rows of the heat map in the order in which a person reads it: alive features by the true feature that they

@@ -24,9 +24,16 @@ constexpr double kNoNeighbour = -8;  ///< below every cosine and offset
 
 at::Tensor unit_directions(const at::Tensor& rows) {
   const at::NoGradGuard no_grad;
-  const at::Tensor precise = rows.detach().to(at::kDouble);
-  const at::Tensor norms = at::linalg_vector_norm(precise, 2, at::IntArrayRef({1}), true);
-  return (precise / norms.clamp_min(1e-30)).to(at::kFloat).contiguous();
+  at::Tensor directions = at::empty(rows.sizes(), at::kFloat);
+  const std::int64_t block =
+      std::max<std::int64_t>(1, kBlockEntries / std::max<std::int64_t>(1, rows.size(1)));
+  for (std::int64_t first = 0; first < rows.size(0); first += block) {
+    const std::int64_t count = std::min(block, rows.size(0) - first);
+    const at::Tensor precise = rows.detach().narrow(0, first, count).to(at::kDouble);
+    const at::Tensor norms = at::linalg_vector_norm(precise, 2, at::IntArrayRef({1}), true);
+    directions.narrow(0, first, count).copy_(precise / norms.clamp_min(1e-30));
+  }
+  return directions;
 }
 
 void for_cosine_blocks(const at::Tensor& queries, const at::Tensor& keys,

@@ -1,13 +1,10 @@
 #include "core/train/evaluate_model.h"
 
-#include <ATen/ops/mm.h>
 #include <c10/core/GradMode.h>
 #include <regulon/ops.h>
 
 #include <algorithm>
 #include <optional>
-
-#include "core/measure/nearest.h"
 
 namespace regulon::core {
 namespace {
@@ -24,8 +21,8 @@ class RowsEvaluation {
         dictionary_(subject.model.dictionary().detach()),
         evaluator_(subject.model.features(), subject.model.width(), subject.normalisation) {
     subject.model.update_schedules(subject.last_step);
-    if (!knows_active_) return;
-    firing_.emplace(at::mm(unit_directions(dictionary_.weight()), unit_directions(truth_).t()));
+    if (truth_.defined()) directions_ = known_directions(dictionary_.weight(), truth_);
+    if (knows_active_) firing_.emplace(directions_.matched, truth_.size(0));
   }
 
   void add(std::int64_t first, std::int64_t count, const RowListener& listener) {
@@ -45,9 +42,7 @@ class RowsEvaluation {
     RunEvaluation evaluation;
     evaluation.held_out = evaluator_.result();
     evaluation.losses = losses_.result(evaluation.held_out.variance);
-    if (truth_.defined()) {
-      evaluation.known = compare_with_known(dictionary_.weight(), truth_, evaluation.held_out.frequency);
-    }
+    if (truth_.defined()) evaluation.known = compare_with_known(directions_, evaluation.held_out.frequency);
     if (firing_) evaluation.firing = firing_->result();
     return evaluation;
   }
@@ -58,6 +53,7 @@ class RowsEvaluation {
   at::Tensor truth_;
   bool knows_active_;
   Dictionary dictionary_;
+  KnownDirections directions_;  ///< empty where no true features are known
   Evaluator evaluator_;
   LossCollector losses_;
   std::optional<FiringCollector> firing_;

@@ -120,10 +120,11 @@ TEST_F(MeasuresGolden, NearestAndMmcsAreNumpys) {
 }
 
 TEST_F(MeasuresGolden, KnownFeaturesAreJudgedAsBySaeLens) {
-  const KnownFeatures known = compare_with_known(fixture("a"), fixture("b"), at::ones({90}));
+  const KnownFeatures known =
+      compare_with_known(known_directions(fixture("a"), fixture("b")), at::ones({90}));
   EXPECT_NEAR(known.mcc, number("mcc"), 1e-6);
   EXPECT_NEAR(known.uniqueness, number("uniqueness"), 1e-6);
-  FiringCollector collector(known.cosines);
+  FiringCollector collector(known.directions.matched, known.truths());
   const at::Tensor codes = fixture("codes").to(at::kFloat);
   const at::Tensor active = fixture("active").to(at::kFloat);
   for (std::int64_t first = 0; first < codes.size(0); first += 130) {
