@@ -2,7 +2,6 @@
 #include <regulon/error.h>
 
 #include <algorithm>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -12,6 +11,7 @@
 #include "core/cli/print.h"
 #include "core/io/row_columns.h"
 #include "core/io/safetensors.h"
+#include "core/io/vocabulary.h"
 #include "core/plugin/host.h"
 #include "core/report/gap_page.h"
 #include "core/train/drop_curve.h"
@@ -24,14 +24,6 @@ constexpr std::int64_t kGapRows = 1024;  ///< unless somebody asks for more: sol
 
 std::int64_t rows_wanted(const EvalArguments& arguments) {
   return arguments.rows > 0 ? arguments.rows : core::kEvaluationRows;
-}
-
-std::vector<std::string> read_lines(const std::filesystem::path& path) {
-  std::ifstream stream(path);
-  if (!stream) throw InputError({path.string(), "cannot be read", "a text file", "none", "check the path"});
-  std::vector<std::string> lines;
-  for (std::string line; std::getline(stream, line);) lines.push_back(line);
-  return lines;
 }
 
 int gap_command(const EvalArguments& arguments, core::Run& run, core::Source& source) {
@@ -99,13 +91,10 @@ int top_command(const EvalArguments& arguments, core::Run& run, core::Source& so
   if (arguments.table.empty() && arguments.json) {
     throw InputError({"--top", "has no JSON form: its tables are large", "--table FILE", "--json", {}});
   }
-  const std::vector<std::string> words =
-      arguments.vocabulary.empty() ? std::vector<std::string>() : read_lines(arguments.vocabulary);
+  const core::Vocabulary words =
+      arguments.vocabulary.empty() ? core::Vocabulary() : core::Vocabulary(arguments.vocabulary);
   const core::FeatureRows found = run.top_rows(source, rows_wanted(arguments), arguments.top);
-  if (!words.empty() && !found.labels.defined()) {
-    throw InputError({"--vocab", "there are no token ids to look up", "data files with `token_ids` [rows]",
-                      "none beside the activations", "leave --vocab out, or take files that have them"});
-  }
+  if (!words.empty()) core::require_labels(found);
   if (!arguments.table.empty()) core::write_safetensors(arguments.table, core::feature_rows_table(found));
   if (arguments.json) {
     const nlohmann::json object = {{"features", found.rows.size(0)}, {"table", arguments.table.string()}};

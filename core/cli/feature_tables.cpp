@@ -14,21 +14,15 @@ double frequency_of(const at::Tensor& frequency, std::int64_t feature) {
   return frequency[feature].item<double>();
 }
 
-std::string label_text(std::int64_t label, const std::vector<std::string>& words) {
-  if (words.empty()) return fmt::format("token {}", label);
-  const auto known = label >= 0 && label < static_cast<std::int64_t>(words.size());
-  return known ? words[static_cast<std::size_t>(label)] : fmt::format("token {} (not in --vocab)", label);
-}
-
 std::string rows_of_feature(const core::FeatureRows& found, std::int64_t feature,
-                            const std::vector<std::string>& words) {
+                            const core::Vocabulary& words) {
   std::vector<std::string> texts;
   for (std::int64_t i = 0; i < found.rows.size(1); ++i) {
     const auto row = found.rows[feature][i].item<std::int64_t>();
     if (row < 0) break;
     const double value = found.values[feature][i].item<double>();
     const std::string name = found.labels.defined()
-                                 ? label_text(found.labels[feature][i].item<std::int64_t>(), words)
+                                 ? words.text(found.labels[feature][i].item<std::int64_t>())
                                  : fmt::format("row {}", row);
     texts.push_back(fmt::format("{} {:.3g}", name, value));
   }
@@ -60,7 +54,7 @@ void print_absorption(const core::Absorption& found, const at::Tensor& frequency
       "it:\nit is silent where the rare one is active, whose decoder row stands for both.\n");
 }
 
-void print_feature_rows(const core::FeatureRows& found, const std::vector<std::string>& words) {
+void print_feature_rows(const core::FeatureRows& found, const core::Vocabulary& words) {
   const auto alive = (found.frequency > 0).sum().item<std::int64_t>();
   const at::Tensor order = found.frequency.argsort(/*stable=*/true, 0, /*descending=*/true);
   const std::int64_t shown = std::min(kShownFeatures, alive);

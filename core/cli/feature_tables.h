@@ -3,9 +3,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <string>
-#include <vector>
-
+#include "core/io/vocabulary.h"
 #include "core/measure/absorption.h"
 #include "core/measure/feature_rows.h"
 
@@ -16,6 +14,6 @@ void print_absorption(const core::Absorption& found, const at::Tensor& frequency
 
 /// Some features, from the most frequent to the rarest, with their top rows: by token where there are token
 /// ids, as `words` names them if it is not empty.
-void print_feature_rows(const core::FeatureRows& found, const std::vector<std::string>& words);
+void print_feature_rows(const core::FeatureRows& found, const core::Vocabulary& words);
 
 }  // namespace regulon::cli

@@ -4,6 +4,7 @@
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
+#include <regulon/error.h>
 
 #include <algorithm>
 
@@ -61,6 +62,12 @@ FeatureRows FeatureRowsCollector::result() const {
   found.frequency =
       at::tensor(counts_, at::kLong).to(at::kDouble) / static_cast<double>(std::max<std::int64_t>(rows_, 1));
   return found;
+}
+
+void require_labels(const FeatureRows& found) {
+  if (found.labels.defined()) return;
+  throw InputError({"--vocab", "there are no token ids to look up", "data files with `token_ids` [rows]",
+                    "none beside the activations", "leave --vocab out, or take files that have them"});
 }
 
 NamedTensors feature_rows_table(const FeatureRows& found) {

@@ -46,6 +46,9 @@ class FeatureRowsCollector {
   std::vector<std::int64_t> counts_;      ///< [n]
 };
 
+/// Throws InputError unless the rows have labels that a vocabulary can be asked for.
+void require_labels(const FeatureRows& found);
+
 /// "rows", "values", "frequency", and "token_ids" if there are labels.
 NamedTensors feature_rows_table(const FeatureRows& found);
 
