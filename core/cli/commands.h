@@ -22,6 +22,7 @@ struct TrainArguments {
   std::filesystem::path out;           ///< empty: runs/NAME
   bool resume = false;
   bool report = true;                              ///< write report.html at the end
+  std::filesystem::path vocabulary;                ///< names the report's tokens, line by line; empty: none
   std::vector<std::filesystem::path> plugin_path;  ///< --plugin-path
 };
 int train_command(const TrainArguments& arguments);
@@ -49,8 +50,9 @@ struct StudyArguments {
 int study_command(const StudyArguments& arguments);
 
 struct ReportArguments {
-  std::filesystem::path folder;  ///< a run's or a study's
-  std::filesystem::path out;     ///< the file; empty: report.html in the folder
+  std::filesystem::path folder;      ///< a run's or a study's
+  std::filesystem::path out;         ///< the file; empty: report.html in the folder
+  std::filesystem::path vocabulary;  ///< text whose line i (from 0) is token i; empty: none
   std::vector<std::filesystem::path> plugin_path;
 };
 int report_command(const ReportArguments& arguments);

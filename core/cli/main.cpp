@@ -58,6 +58,12 @@ void add_plugin_path(CLI::App& verb, Arguments& arguments) {
       ->take_all();
 }
 
+template <class Arguments>
+void add_vocabulary(CLI::App& verb, Arguments& arguments, const std::string& when) {
+  verb.add_option("--vocab", arguments.vocabulary,
+                  when + " text file whose line i, from 0, is token i, to name tokens by");
+}
+
 void add_quickstart(CLI::App& app, Request& request) {
   auto* verb = app.add_subcommand("quickstart",
                                   "Two short studies on toy data with known features, printed and drawn");
@@ -76,6 +82,7 @@ void add_train(CLI::App& app, Request& request) {
   verb->add_option("--out", request.train.out, "Folder of the run (runs/NAME)");
   verb->add_flag("--resume", request.train.resume, "Go on where the newest checkpoint in the folder stops");
   verb->add_flag("!--no-report", request.train.report, "Write no report.html at the end");
+  add_vocabulary(*verb, request.train, "In the report: a");
   add_plugin_path(*verb, request.train);
   verb->callback([&] { request.run = [&] { return regulon::cli::train_command(request.train); }; });
 }
@@ -156,6 +163,7 @@ void add_report(CLI::App& app, Request& request) {
   auto* verb = app.add_subcommand("report", "Make one HTML file of a run or a study, with plots");
   verb->add_option("FOLDER", request.report.folder, "Folder of a run or a study")->required();
   verb->add_option("--out", request.report.out, "File to write (report.html in the folder)");
+  add_vocabulary(*verb, request.report, "Of a run whose data carry token ids: a");
   add_plugin_path(*verb, request.report);
   verb->callback([&] { request.run = [&] { return regulon::cli::report_command(request.report); }; });
 }
@@ -194,8 +202,7 @@ void add_eval(CLI::App& app, Request& request) {
   verb->add_option("--top", request.eval.top,
                    "Find so many rows for each feature: those where it is strongest")
       ->check(CLI::Range(1, 1024));
-  verb->add_option("--vocab", request.eval.vocabulary,
-                   "With --top: a text file whose line i, from 0, is token i, to print tokens by");
+  add_vocabulary(*verb, request.eval, "With --top: a");
   verb->add_option("--beside", request.eval.beside,
                    "With --drop: runs with a higher sparsity weight, to hold the curve against")
       ->take_all();

@@ -38,6 +38,8 @@ int train_command(const TrainArguments& arguments) {
   core::PluginHost host(plugin_folders(arguments.plugin_path, arguments.config, arguments.overrides));
   const std::vector<core::Stage> stages =
       core::load_stages(arguments.config, arguments.overrides, arguments.out, host);
+  const core::Vocabulary words =
+      arguments.vocabulary.empty() ? core::Vocabulary() : core::Vocabulary(arguments.vocabulary);
   const fs::path folder = stages.back().folder;
 
   std::signal(SIGINT, on_interrupt);
@@ -72,7 +74,9 @@ int train_command(const TrainArguments& arguments) {
   fmt::print("run: {}\n", folder.string());
   if (!arguments.report) return 0;
   return write_report(
-      [&](const fs::path& out) { core::report::write_run_report(folder, out, host, &result.evaluation); },
+      [&](const fs::path& out) {
+        core::report::write_run_report(folder, out, host, &result.evaluation, words);
+      },
       folder);
 }
 

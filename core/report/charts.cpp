@@ -90,6 +90,17 @@ bool drawable(double value, const Scale& scale) {
   return std::isfinite(value) && (!scale.logarithmic || value > 0);
 }
 
+/// Calls `use(x, y)` for at most about `most` points that can be drawn, the last of them all.
+template <class Use>
+void for_drawn(const Series::Points& points, std::size_t most, const Scale& x, const Scale& y, Use use) {
+  const std::size_t stride = (points.size() + most - 1) / most;
+  for (std::size_t i = 0; i < points.size(); ++i) {
+    const auto& [at, value] = points[i];
+    if (i % stride != 0 && i + 1 != points.size()) continue;
+    if (drawable(at, x) && drawable(value, y)) use(at, value);
+  }
+}
+
 template <class Item, class Of>
 json strings_of(const std::vector<Item>& items, Of of) {
   json list = json::array();
@@ -112,38 +123,47 @@ json ordinal_legend(const std::string& scale, const std::string& title) {
 bool wants_logarithm(const std::vector<Series>& series) {
   double low = std::numeric_limits<double>::infinity();
   double high = 0;
-  for (const Series& one : series) {
-    for (const auto& [x, y] : one.points) {
+  bool positive = true;
+  const auto look = [&](const Series::Points& points) {
+    for (const auto& [x, y] : points) {
       if (!std::isfinite(y)) continue;
-      if (y <= 0) return false;
+      positive = positive && y > 0;
       low = std::min(low, y);
       high = std::max(high, y);
     }
+  };
+  for (const Series& one : series) {
+    look(one.points);
+    for (const Series::Points& thin : one.thin) look(thin);
   }
-  return high > kWorthLogarithm * low;
+  return positive && high > kWorthLogarithm * low;
 }
 
 json line_chart(const std::vector<Series>& series, const Scale& x, const Scale& y) {
   json spec = chart("line");
   json values = json::array();
+  json thin = json::array();
   std::vector<double> ys;
   for (const Series& one : series) {
-    const std::size_t stride = (one.points.size() + kDrawnPoints - 1) / kDrawnPoints;
-    for (std::size_t i = 0; i < one.points.size(); ++i) {
-      const auto& [at, value] = one.points[i];
-      if (i % stride != 0 && i + 1 != one.points.size()) continue;
-      if (!drawable(at, x) || !drawable(value, y)) continue;
+    for (std::size_t line = 0; line < one.thin.size(); ++line) {
+      for_drawn(one.thin[line], kThinPoints, x, y, [&](double at, double value) {
+        ys.push_back(value);
+        thin.push_back({{"x", at}, {"y", value}, {"series", one.name}, {"line", line}});
+      });
+    }
+    for_drawn(one.points, kDrawnPoints, x, y, [&](double at, double value) {
       ys.push_back(value);
       values.push_back({{"x", at},
                         {"y", value},
                         {"series", one.name},
                         {"dot", one.points.size() <= kDotted ? 1 : 0},
                         {"tip", fmt::format("{}: {} at {}", one.name, number_text(value), number_text(at))}});
-    }
+    });
   }
   set_axis(spec, "x", x, {});
   set_axis(spec, "y", y, ys);
   named(spec["data"], "points")["values"] = values;
+  named(spec["data"], "thin")["values"] = thin;
   if (series.size() < 2) spec.erase("legends");
   return spec;
 }
@@ -199,6 +219,31 @@ json heat_map(const HeatMapCells& cells, const Scale& x, const Scale& y) {
   const double cell = std::clamp(400 / std::max(rows, columns), 7.0, 26.0);
   spec["height"] = rows * cell;
   spec["usermeta"] = {{"widest", std::min(kWidestSquare, std::max(columns * cell + 90, 300.0))}};
+  return spec;
+}
+
+json map_chart(const std::vector<MapPoint>& points, const Scale& x, const Scale& y,
+               const std::string& colour_title, double low, double high) {
+  json spec = chart("map");
+  json values = json::array();
+  std::vector<double> xs;
+  std::vector<double> ys;
+  const auto short_number = [](double number) { return json::parse(fmt::format("{:.4g}", number)); };
+  for (const MapPoint& point : points) {
+    if (!std::isfinite(point.x) || !std::isfinite(point.y) || !std::isfinite(point.value)) continue;
+    xs.push_back(point.x);
+    ys.push_back(point.y);
+    values.push_back({{"x", short_number(point.x)},
+                      {"y", short_number(point.y)},
+                      {"v", short_number(std::max(point.value, low))},
+                      {"tip", point.tip}});
+  }
+  named(spec["data"], "points")["values"] = values;
+  set_axis(spec, "x", x, xs);
+  set_axis(spec, "y", y, ys);
+  named(spec["scales"], "colour")["domain"] = {low, high};
+  spec["legends"][0]["title"] = colour_title;
+  spec["legends"][0]["values"] = {short_number(low), short_number(std::sqrt(low * high)), short_number(high)};
   return spec;
 }
 

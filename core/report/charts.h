@@ -17,8 +17,10 @@ struct Scale {
 };
 
 struct Series {
+  using Points = std::vector<std::pair<double, double>>;
   std::string name;
-  std::vector<std::pair<double, double>> points;
+  Points points;
+  std::vector<Points> thin = {};  ///< lines that `points` are the mean of, drawn thin
 };
 
 /// The most points of a series that are drawn; of more, every so many-th and the last.
@@ -26,6 +28,9 @@ inline constexpr std::size_t kDrawnPoints = 400;
 
 /// Whether values are all above zero and differ by a factor of more than 20: a logarithmic scale shows them.
 bool wants_logarithm(const std::vector<Series>& series);
+
+/// The most points of a thin line.
+inline constexpr std::size_t kThinPoints = 60;
 
 /// Lines over a common axis.
 nlohmann::json line_chart(const std::vector<Series>& series, const Scale& x, const Scale& y);
@@ -49,6 +54,17 @@ struct HeatMapCells {
   std::vector<double> values;  ///< row by row
 };
 nlohmann::json heat_map(const HeatMapCells& cells, const Scale& x, const Scale& y);
+
+/// A point of a map, coloured by a value above zero on a logarithmic scale.
+struct MapPoint {
+  double x = 0;
+  double y = 0;
+  double value = 0;
+  std::string tip;
+};
+/// `low`, `high`: the values at which the colours end; 0 < low < high.
+nlohmann::json map_chart(const std::vector<MapPoint>& points, const Scale& x, const Scale& y,
+                         const std::string& colour_title, double low, double high);
 
 /// A point with its spread both ways.
 struct TradeOffPoint {

@@ -13,8 +13,6 @@
 namespace regulon::core::report {
 namespace {
 
-using nlohmann::json;
-
 constexpr std::size_t kTableRows = 20;  ///< of a curve, evenly over its steps
 constexpr double kAlike = 1.05;         ///< ratio of held-out FVU to a batch's that tells nothing
 constexpr double kMuchWorse = 1.25;
@@ -127,19 +125,8 @@ void add_dead(const RunRecord& run, Section& section) {
 /// (step, part `what` of each term), in the order of the config.
 std::vector<Series> term_series(const RunRecord& run, const std::string& what) {
   std::vector<Series> all;
-  const auto config = run.manifest.find("config");
-  const auto losses = config->is_object() ? config->find("loss") : config->end();
-  if (!config->is_object() || losses == config->end() || !losses->is_array()) return all;
-  for (const json& loss : *losses) {
-    const std::string name = loss.is_object() && loss.contains("name") && loss["name"].is_string()
-                                 ? loss["name"].get<std::string>()
-                                 : "";
-    Series series{name, {}};
-    for (const json& line : run.metrics) {
-      if (!line.contains("terms") || !line["terms"].is_object() || !line["terms"].contains(name)) continue;
-      const auto value = RunRecord::number(line["terms"][name], what);
-      if (value) series.points.emplace_back(*RunRecord::number(line, "step"), *value);
-    }
+  for (const std::string& name : run.terms()) {
+    Series series{name, run.term_curve(name, what)};
     if (!series.points.empty()) all.push_back(std::move(series));
   }
   return all;

@@ -123,25 +123,10 @@ std::optional<Figure> summary_frequencies(const RunRecord& run) {
           share_text(*unused), share_text(dense)));
 }
 
-double cosine_of(const Measured::Known& known, std::int64_t learnt, std::size_t truth) {
-  return static_cast<double>(known.cosines[static_cast<std::size_t>(learnt) * known.truths + truth]);
-}
-
-/// For each true feature the alive learnt one that is nearest; -1 if none is alive.
-std::vector<std::int64_t> nearest_alive(const Measured::Known& known) {
-  std::vector<std::int64_t> nearest(known.truths, -1);
-  for (std::size_t t = 0; t < known.truths; ++t) {
-    for (const std::int64_t i : known.alive) {
-      if (nearest[t] < 0 || cosine_of(known, i, t) > cosine_of(known, nearest[t], t)) nearest[t] = i;
-    }
-  }
-  return nearest;
-}
-
 std::string known_caption(const Measured::Known& known) {
   const std::size_t found = known.found.size();
   std::string text =
-      fmt::format("{} of {} true features are found (cosine of at least 0.95). ", found, known.truths);
+      fmt::format("{} of {} true features are found (cosine of at least 0.95). ", found, known.best.size());
   if (known.composed.empty()) {
     text += "No alive direction combines several.";
   } else {
@@ -161,71 +146,71 @@ std::string learnt_name(const Measured::Known& known, std::int64_t id) {
   return has(known.alive) ? std::to_string(id) : fmt::format("{} ×", id);
 }
 
-Table nearest_table(const Measured::Known& known, const std::vector<std::int64_t>& nearest) {
+/// Whether all cells are drawn.
+bool draws_all(const Measured::Known& known) {
+  return known.drawn_truths.size() == known.best.size() && known.drawn.size() == known.order.size();
+}
+
+Table nearest_table(const Measured::Known& known) {
   Table table{"The numbers",
               {{"true", "number"}, {"learnt", "number"}, {"cosine", "number"}, {"", ""}},
               {},
-              "Each true feature and the learnt direction nearest to it.",
+              "Each true feature that is drawn and the learnt direction nearest to it.",
               true,
               {}};
   const std::set<std::int64_t> found(known.found.begin(), known.found.end());
-  for (std::size_t t = 0; t < known.truths; ++t) {
-    const std::int64_t id = nearest[t];
-    const bool is_found = found.count(static_cast<std::int64_t>(t)) != 0;
+  for (const std::int64_t t : known.drawn_truths) {
+    const std::int64_t id = known.best[static_cast<std::size_t>(t)];
+    const auto cosine = static_cast<double>(known.best_cosine[static_cast<std::size_t>(t)]);
     table.rows.push_back({{std::to_string(t), "number"},
                           {id < 0 ? "none" : learnt_name(known, id), "number"},
-                          {id < 0 ? "-" : number_text(cosine_of(known, id, t)), "number"},
-                          {is_found ? "found" : "missed", ""}});
+                          {id < 0 ? "-" : number_text(cosine), "number"},
+                          {found.count(t) != 0 ? "found" : "missed", ""}});
   }
   return table;
 }
 
-/// Which rows and columns a heat map of a bearable size has.
-struct Cut {
-  std::vector<std::int64_t> learnt;
-  std::vector<std::size_t> truths;
-  std::string note;
-};
-
-Cut cut_of(const Measured::Known& known, const std::vector<std::int64_t>& nearest) {
-  Cut cut{known.order, std::vector<std::size_t>(known.truths), ""};
-  std::iota(cut.truths.begin(), cut.truths.end(), std::size_t{0});
-  if (known.order.size() * known.truths <= kMostCells && known.truths <= kMostTruths) return cut;
-  const auto best = [&](std::size_t t) { return nearest[t] < 0 ? 0 : cosine_of(known, nearest[t], t); };
-  if (known.truths > kMostTruths) {
-    std::sort(cut.truths.begin(), cut.truths.end(),
-              [&](std::size_t a, std::size_t b) { return best(a) < best(b); });
-    cut.truths.resize(kMostTruths);
-    cut.note = fmt::format(
-        " Shown are the {} true features that are matched worst, with the learnt direction nearest to each.",
-        kMostTruths);
-  } else {
-    cut.note = " Shown is, for each true feature, the learnt direction nearest to it.";
-  }
-  cut.learnt.clear();
-  for (const std::size_t t : cut.truths) {
-    const bool there = std::find(cut.learnt.begin(), cut.learnt.end(), nearest[t]) != cut.learnt.end();
-    if (nearest[t] >= 0 && !there) cut.learnt.push_back(nearest[t]);
-  }
-  return cut;
+std::string cut_note(const Measured::Known& known) {
+  if (draws_all(known)) return "";
+  if (known.drawn_truths.size() == known.best.size())
+    return " Shown is, for each true feature, the learnt direction nearest to it.";
+  return fmt::format(
+      " Shown are the {} true features that are matched worst, with the learnt direction nearest to each.",
+      known.drawn_truths.size());
 }
 
 }  // namespace
 
-Figure known_figure(const Measured::Known& known, const std::string& title) {
-  const std::vector<std::int64_t> nearest = nearest_alive(known);
-  const Cut cut = cut_of(known, nearest);
-  HeatMapCells cells;
-  for (const std::size_t t : cut.truths) cells.columns.push_back(std::to_string(t));
-  for (const std::int64_t id : cut.learnt) {
-    cells.rows.push_back(learnt_name(known, id));
-    for (const std::size_t t : cut.truths) cells.values.push_back(cosine_of(known, id, t));
+void choose_cells(Measured::Known& known) {
+  const std::size_t truths = known.best.size();
+  known.drawn_truths.resize(truths);
+  std::iota(known.drawn_truths.begin(), known.drawn_truths.end(), std::int64_t{0});
+  known.drawn = known.order;
+  if (known.order.size() * truths <= kMostCells && truths <= kMostTruths) return;
+  if (truths > kMostTruths) {
+    const auto best = [&](std::int64_t t) { return known.best_cosine[static_cast<std::size_t>(t)]; };
+    std::stable_sort(known.drawn_truths.begin(), known.drawn_truths.end(),
+                     [&](std::int64_t a, std::int64_t b) { return best(a) < best(b); });
+    known.drawn_truths.resize(kMostTruths);
   }
+  known.drawn.clear();
+  for (const std::int64_t t : known.drawn_truths) {
+    const std::int64_t id = known.best[static_cast<std::size_t>(t)];
+    if (id >= 0 && std::find(known.drawn.begin(), known.drawn.end(), id) == known.drawn.end())
+      known.drawn.push_back(id);
+  }
+}
+
+Figure known_figure(const Measured::Known& known, const std::string& title) {
+  HeatMapCells cells;
+  for (const std::int64_t t : known.drawn_truths) cells.columns.push_back(std::to_string(t));
+  for (const std::int64_t id : known.drawn) cells.rows.push_back(learnt_name(known, id));
+  cells.values.assign(known.cosines.begin(), known.cosines.end());
   Figure figure;
   figure.title = title;
   figure.spec = heat_map(cells, {"true feature", false}, {"learnt feature", false});
-  figure.caption = known_caption(known) + cut.note;
-  figure.numbers = nearest_table(known, nearest);
+  figure.caption = known_caption(known) + cut_note(known);
+  figure.numbers = nearest_table(known);
   figure.shape = "square";
   return figure;
 }
@@ -240,15 +225,14 @@ Section features_section(const RunRecord& run, const Measured& measured) {
   } else if (const auto figure = summary_frequencies(run)) {
     section.figures.push_back(*figure);
   }
-  if (!measured.why_no_drops.empty()) {
-    section.text.push_back(fmt::format("What codes are worth was not measured{}: {}",
-                                       measured.drops.empty() ? "" : " in full", measured.why_no_drops));
-  }
+  if (!measured.why_no_more.empty())
+    section.text.push_back("Rows and codes were not looked at in full: " + measured.why_no_more);
   if (auto figure = drop_figure(measured)) section.figures.push_back(std::move(*figure));
   if (measured.known)
     section.figures.push_back(known_figure(*measured.known, "Learnt against true features"));
   if (section.figures.empty() && section.text.empty())
     section.text.emplace_back("No rows are held out: there is nothing to measure the features on.");
+  if (measured.examples) add_examples(*measured.examples, section);
   return section;
 }
 

@@ -49,17 +49,6 @@ constexpr HeldOutFigure kKnown[] = {
     {"f1", "F1", "harmonic mean of the two, over all directions", false},
     {"true_l0", "true L0", "true features active in a row", false}};
 
-std::string list_of_names(const RunRecord& run) {
-  std::vector<std::string> names;
-  const auto losses = run.manifest["config"].find("loss");
-  if (losses == run.manifest["config"].end() || !losses->is_array()) return "";
-  for (const json& loss : *losses) {
-    if (loss.is_object() && loss.contains("name") && loss["name"].is_string())
-      names.push_back(loss["name"].get<std::string>());
-  }
-  return fmt::format("{}", fmt::join(names, " + "));
-}
-
 std::string model_text(const RunRecord& run) {
   const std::string activation = run.config_text("encoder.activation");
   const std::string cost = run.config_text("cost.plugin");
@@ -67,7 +56,7 @@ std::string model_text(const RunRecord& run) {
                                  activation.empty() ? "" : " with " + activation);
   if (const auto features = run.config_number("model.features"))
     text += fmt::format(", {} features", number_text(*features));
-  const std::string losses = list_of_names(run);
+  const std::string losses = fmt::format("{}", fmt::join(run.terms(), " + "));
   if (!losses.empty()) text += ", trained on " + losses;
   if (!cost.empty()) text += ", features priced by " + cost;
   return text + ".";
@@ -246,6 +235,7 @@ Page run_page(const RunRecord& run, const Measured& measured) {
   page.sections.push_back(held_out_section(run, measured));
   page.sections.push_back(curves_section(run));
   if (!run.summary.is_null()) page.sections.push_back(features_section(run, measured));
+  if (measured.map) page.sections.push_back(rows_section(*measured.map));
   page.sections.push_back(setup_section(run));
   return page;
 }

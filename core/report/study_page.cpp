@@ -284,7 +284,7 @@ Section runs_section(const StudyRecord& study) {
   return section;
 }
 
-Page study_page(const StudyRecord& study, const std::vector<StudyMap>& maps, const std::string& no_maps) {
+Page study_page(const StudyRecord& study, const StudyParts& parts) {
   Page page;
   page.kind = "study";
   page.title = study.name;
@@ -305,7 +305,12 @@ Page study_page(const StudyRecord& study, const std::vector<StudyMap>& maps, con
   page.sections.push_back(comparison_section(study));
   if (has(study, "fvu") && has(study, "l0")) page.sections.push_back(trade_off_section(study));
   if (done > 0) page.sections.push_back(measures_section(study));
-  if (!maps.empty() || !no_maps.empty()) page.sections.push_back(maps_section(maps, no_maps));
+  const auto add_if_any = [&](Section section) {
+    if (!section.figures.empty() || !section.text.empty()) page.sections.push_back(std::move(section));
+  };
+  add_if_any(study_curves_section(study, parts.curves));
+  add_if_any(maps_section(parts.maps, parts.no_maps));
+  add_if_any(likeness_section(parts.likeness));
   page.sections.push_back(varied_section(study));
   page.sections.push_back(runs_section(study));
   return page;

@@ -3,6 +3,8 @@
 
 #include "core/report/page.h"
 #include "core/report/run_record.h"
+#include "core/report/study_curves.h"
+#include "core/report/study_likeness.h"
 #include "core/report/study_record.h"
 
 namespace regulon::core::report {
@@ -13,9 +15,15 @@ struct StudyMap {
   Measured::Known known;
 };
 
-/// The page of `study`; `maps` may be empty, and `no_maps` says why if there should be some.
-Page study_page(const StudyRecord& study, const std::vector<StudyMap>& maps = {},
-                const std::string& no_maps = "");
+/// What a page shows beyond the results; each may be empty.
+struct StudyParts {
+  std::vector<PointCurves> curves;
+  std::vector<StudyMap> maps;
+  std::string no_maps;  ///< why there are none, or not all
+  Likeness likeness;
+};
+
+Page study_page(const StudyRecord& study, const StudyParts& parts = {});
 
 /// A measure as a report calls it.
 struct MeasureName {

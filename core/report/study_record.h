@@ -40,7 +40,8 @@ struct StudyRecord {
   std::vector<double> values(const std::string& point, const std::string& measure) const;
 };
 
-/// Reads the study in `folder`. Throws InputError if it has no results yet, or damaged ones.
+/// Reads the study in `folder`. Throws InputError if it has no results yet, or damaged ones, or such as are
+/// not of the runs that study.json names and that lie in runs/.
 StudyRecord read_study_record(const std::filesystem::path& folder);
 
 }  // namespace regulon::core::report

@@ -1,8 +1,14 @@
 /// Reports and event files as `regulon train`, `study` and `report` write them.
 
+#include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
 #include "core/io/event_file.h"
+#include "core/io/safetensors.h"
+#include "core/report/words.h"
 #include "tests/unit/support/expect_words.h"
 #include "tests/unit/support/program.h"
 
@@ -28,6 +34,17 @@ plugin = "mse"
 [[loss]]
 plugin = "l1"
 weight = 0.1
+)";
+
+/// On files, which are the same for every seed.
+constexpr char kReportedFiles[] = R"(
+[study]
+name = "alike"
+seeds = 3
+set = ["data.source=files", "data.files=[\"rows.safetensors\"]", "model.features=8"]
+[[axis]]
+key = "loss.l1.weight"
+values = [0.1, 0.3]
 )";
 
 constexpr char kReportedAxis[] = R"(
@@ -91,12 +108,110 @@ TEST_F(Reporting, AStudyIsReportedAndItsRunsAreNot) {
   const Ended ended = run_program({"study", config_.string(), "--out", run_.string(), "--jobs", "2"});
   ASSERT_EQ(ended.exit_code, 0) << ended.err;
   expect_words(read_file(report_),
-               {"compared", "Reconstruction against sparsity", "4 of 4", "Learnt features", "0.3, seed 0"});
+               {"compared", "Reconstruction against sparsity", "4 of 4", "Learnt features", "0.3, seed 0",
+                "Active features a row (L0) by step", "Loss term l1 by step",
+                "2 pairs of seeds are not compared", "draws data of its own"});
   for (const auto& entry : fs::directory_iterator(run_ / "runs"))
     EXPECT_FALSE(fs::exists(entry.path() / "report.html"));
   fs::remove(report_);
   EXPECT_EQ(run_program({"report", run_.string()}).exit_code, 0);
   EXPECT_TRUE(fs::exists(report_));
+}
+
+TEST_F(Reporting, ShowsTokensByTheirNames) {
+  at::manual_seed(0);
+  core::write_safetensors(scratch_ / "rows.safetensors",
+                          {{"activations", at::rand({400, 16})}, {"token_ids", at::arange(400, at::kInt)}});
+  std::string words;
+  for (int i = 0; i < 400; ++i) words += "word<" + std::to_string(i) + ">\n";
+  write_file(scratch_ / "vocab.txt", words);
+  const std::vector<std::string> data = {"--set", "data.source=files", "--set",
+                                         "data.files=[\"rows.safetensors\"]"};
+  ASSERT_EQ(train(data).exit_code, 0);
+  expect_words(read_file(report_),
+               {"Most frequent features", "token 38", "--vocab FILE", "Rows by their loss"});
+  const Ended named = run_program({"report", run_.string(), "--vocab", (scratch_ / "vocab.txt").string()});
+  ASSERT_EQ(named.exit_code, 0) << named.err;
+  expect_words(read_file(report_), {"word&lt;38"});
+  EXPECT_EQ(read_file(report_).find("token 38"), std::string::npos);
+  std::vector<std::string> again = data;
+  again.insert(again.end(), {"--resume", "--vocab", (scratch_ / "vocab.txt").string()});
+  fs::remove(report_);
+  ASSERT_EQ(train(again).exit_code, 0);
+  expect_words(read_file(report_), {"word&lt;38"});
+}
+
+TEST_F(Reporting, AVocabularyWithoutTokensIsRefused) {
+  ASSERT_EQ(train({"--no-report"}).exit_code, 0);
+  const auto refused = [&](const fs::path& folder, const fs::path& words, const char* why) {
+    const Ended ended = run_program({"report", folder.string(), "--vocab", words.string()});
+    EXPECT_EQ(ended.exit_code, 2) << why;
+    expect_words(ended.err, {why});
+    EXPECT_FALSE(fs::exists(folder / "report.html"));
+  };
+  refused(run_, config_, "there are no token ids to look up");
+  refused(run_, scratch_ / "nowhere", "cannot be read");
+  write_file(scratch_ / "study" / "study.json", "{}");
+  refused(scratch_ / "study", config_, "a study's report shows none");
+  EXPECT_EQ(train({"--vocab", (scratch_ / "nowhere").string()}).exit_code, 2);
+}
+
+TEST_F(Reporting, SeedsOnTheSameDataAreCompared) {
+  at::manual_seed(0);
+  core::write_safetensors(scratch_ / "rows.safetensors", {{"activations", at::rand({400, 16})}});
+  write_file(config_, std::string(kReportedFiles) + kReported);
+  const Ended ended = run_program({"study", config_.string(), "--out", run_.string(), "--jobs", "2"});
+  ASSERT_EQ(ended.exit_code, 0) << ended.err;
+  expect_words(read_file(report_),
+               {"How alike the seeds&apos; dictionaries are", "all pairs of seeds are compared"});
+  // The same as compare says of two of the runs.
+  std::vector<fs::path> runs;
+  for (const char* seed : {"0", "1"}) {
+    for (const auto& entry : fs::directory_iterator(run_ / "runs")) {
+      const std::string name = entry.path().filename().string();
+      if (name.find("0.1") != std::string::npos && name.ends_with(std::string("seed=") + seed))
+        runs.push_back(entry.path());
+    }
+  }
+  ASSERT_EQ(runs.size(), 2U);
+  const Ended compared = run_program({"compare", runs[0].string(), runs[1].string(), "--json"});
+  ASSERT_EQ(compared.exit_code, 0) << compared.err;
+  const auto alive = nlohmann::json::parse(compared.out).at("alive");
+  const double mmcs = (alive.at("a").at("mmcs").get<double>() + alive.at("b").at("mmcs").get<double>()) / 2;
+  expect_words(read_file(report_), {core::report::number_text(alive.at("mcc").get<double>()) + "</td>",
+                                    core::report::number_text(mmcs) + "</td>"});
+}
+
+TEST_F(Reporting, DamagedFoldersAreRefusedWithOneMessage) {
+  ASSERT_EQ(train().exit_code, 0);
+  const std::string before = read_file(report_);
+  const auto refused = [&](const fs::path& folder, const std::vector<std::string>& words) {
+    const Ended ended = run_program({"report", folder.string()});
+    EXPECT_EQ(ended.exit_code, 2) << words.front();
+    EXPECT_EQ(std::count(ended.err.begin(), ended.err.end(), '\n'), 1) << ended.err;
+    EXPECT_EQ(ended.err.find("json.exception"), std::string::npos) << ended.err;
+    expect_words(ended.err, words);
+  };
+  write_file(run_ / "metrics.jsonl", "{\"step\": 10}\nnonsense\n{\"step\": 30}\n");
+  refused(run_, {"metrics.jsonl:2", "is damaged", "no JSON"});
+  write_file(run_ / "summary.json", "{\"held_out\": {\"fvu\": \"good\"}}");
+  refused(run_, {"summary.json", "is damaged", "held_out.fvu", "--resume"});
+  EXPECT_EQ(read_file(report_), before);  // an old report stays, and is not written anew
+
+  const fs::path study = scratch_ / "study";
+  write_file(config_, std::string(kReportedAxis) + kReported);
+  ASSERT_EQ(run_program({"study", config_.string(), "--out", study.string()}).exit_code, 0);
+  fs::rename(study / "runs", scratch_ / "away");
+  fs::create_directories(study / "runs");
+  refused(study, {"summary.json", "is not there", "regulon study"});
+  fs::remove(study / "runs");
+  fs::rename(scratch_ / "away", study / "runs");
+  const std::string results = read_file(study / "results.json");
+  write_file(study / "results.json", "{\"study\": [}");
+  refused(study, {"results.json", "is damaged", "regulon study"});
+  write_file(study / "results.json", results);
+  write_file(study / "study.json", "{");
+  refused(study, {"study.json", "is damaged"});
 }
 
 TEST_F(Reporting, WhatIsNoRunIsRefused) {

@@ -114,7 +114,7 @@ TEST_F(RunReport, WhatWasMeasuredStandsIfTheRestCannotBe) {
   evaluation.held_out.rows = 1000;
   evaluation.held_out.frequency = at::full({8}, 0.5);
   const std::string text = html(&evaluation);  // no plugins are here: no codes can be left out
-  expect_words(text, {"All 8 features fire", "What codes are worth was not measured: "});
+  expect_words(text, {"All 8 features fire", "Rows and codes were not looked at in full: "});
   EXPECT_EQ(text.find("was not measured again"), std::string::npos);
 }
 
@@ -150,13 +150,17 @@ TEST_F(RunReport, ManyTrueFeaturesAreCutToThoseMatchedWorst) {
   write_summary();
   Measured measured;
   Measured::Known known;
-  known.truths = 100;
-  known.cosines.assign(200 * 100, 0.0F);
-  for (std::size_t t = 0; t < 100; ++t) known.cosines[t * 100 + t] = t < 10 ? 0.5F : 1.0F;
+  for (std::int64_t t = 0; t < 100; ++t) {
+    known.best.push_back(t);
+    known.best_cosine.push_back(t >= 90 ? 0.5F : 1.0F);
+  }
   for (std::int64_t i = 0; i < 200; ++i) {
     known.order.push_back(i);
     known.alive.push_back(i);
   }
+  choose_cells(known);
+  EXPECT_EQ(known.drawn, known.drawn_truths);  // each true feature is nearest to the learnt one of its number
+  known.cosines.assign(80 * 80, 0.25F);
   measured.known = known;
   const Page whole = run_page(read_run_record(folder()), measured);
   const Figure* figure = figure_of(whole, "Learnt against true features");
@@ -164,9 +168,9 @@ TEST_F(RunReport, ManyTrueFeaturesAreCutToThoseMatchedWorst) {
   std::set<std::string> columns;
   for (const json& cell : figure->spec["data"][0]["values"]) columns.insert(cell["x"].get<std::string>());
   EXPECT_EQ(columns.size(), 80U);
-  for (int t = 0; t < 10; ++t) EXPECT_EQ(columns.count(std::to_string(t)), 1U) << t;
+  for (int t = 90; t < 100; ++t) EXPECT_EQ(columns.count(std::to_string(t)), 1U) << t;
   expect_words(figure->caption, {"80 true features that are matched worst"});
-  EXPECT_EQ(figure->numbers.rows.size(), 100U);
+  EXPECT_EQ(figure->numbers.rows.size(), 80U);
 }
 
 TEST_F(RunReport, TellsWhatCodesAreWorthAndHowLossesLie) {
@@ -192,18 +196,35 @@ TEST_F(RunReport, AnUnfinishedRunIsSaidToBeOne) {
   expect_words(html(), {"not finished", "step 200 of 200", "There is no result yet"});
 }
 
-TEST_F(RunReport, ATornLineIsLeftOutAndCounted) {
+TEST_F(RunReport, ATornLastLineIsLeftOutAndTold) {
   write_manifest("plain");
-  write("metrics.jsonl", metrics_line(10, 0.5, "x").dump() + "\n[1]\n{\"fvu\": 1}\n{\"step\": 20, \"fv");
+  write("metrics.jsonl", metrics_line(10, 0.5, "x").dump() + "\n{\"step\": 20, \"fv");
   const RunRecord run = read_run_record(folder());
   EXPECT_EQ(run.metrics.size(), 1U);
-  EXPECT_EQ(run.torn, 3U);
-  expect_words(html(), {"3 lines of metrics.jsonl"});
+  EXPECT_EQ(run.torn, 1U);
+  expect_words(html(), {"1 line of metrics.jsonl"});
 }
 
-TEST_F(RunReport, NumbersThatAreNoneAreLeftOut) {
+TEST_F(RunReport, MetricsThatNoRunWritesAreRefused) {
   write_manifest("plain");
-  write("metrics.jsonl", R"({"step": 1, "fvu": null, "l0": "many", "terms": {"mse": 3}})"
+  const std::pair<const char*, const char*> broken[] = {
+      {"{\"step\": 20, \"fv\n{\"step\": 30}", "what is no JSON"},
+      {"[1]\n", "a JSON object, found a list"},
+      {"{\"fvu\": 1}\n", "an entry 'step', found none"},
+      {"{\"step\": \"two\"}\n", "a whole number as step, found \"two\""},
+      {"{\"step\": 10}\n", "a step after 10, that of the line before as step, found 10"},
+      {"{\"step\": 20, \"l0\": \"many\"}\n", "a number as l0, found \"many\""},
+      {"{\"step\": 20, \"terms\": {\"mse\": {\"value\": true}}}\n",
+       "a number as terms.mse.value, found true"}};
+  for (const auto& [line, why] : broken) {
+    write("metrics.jsonl", metrics_line(10, 0.5, "x").dump() + "\n" + line);
+    expect_error<InputError>([&] { page(); }, {"metrics.jsonl:2", "is damaged", why});
+  }
+}
+
+TEST_F(RunReport, NumbersThatAreNotFiniteAreLeftOut) {
+  write_manifest("plain");
+  write("metrics.jsonl", R"({"step": 1, "fvu": null, "terms": {"mse": {"value": null}}})"
                          "\n");
   EXPECT_EQ(figure_of(page(), "Variance unexplained (FVU)"), nullptr);
   EXPECT_EQ(figure_of(page(), "Loss terms, times their weights"), nullptr);
@@ -229,8 +250,17 @@ TEST_F(RunReport, DamagedFoldersAreRefused) {
     expect_error<InputError>([&] { page(); }, {"is not a run"});
   }
   write_manifest("plain");
-  write("summary.json", "not JSON");
-  expect_error<InputError>([&] { page(); }, {"summary.json", "is damaged", "--resume"});
+  const std::pair<const char*, const char*> summaries[] = {
+      {"not JSON", "a file with a JSON object, found something else"},
+      {"", "an empty file"},
+      {R"({"held_out": 3})", "an object as held_out"},
+      {R"({"held_out": {"fvu": "low"}})", "a number as held_out.fvu, found \"low\""},
+      {R"({"held_out": {"fvu": -0.5}})", "a number of at least 0 as held_out.fvu, found -0.5"},
+      {R"({"held_out": {"frequency": {"unused": []}, "l0": [1.5]}})", "a whole number as held_out.l0[0]"}};
+  for (const auto& [text, why] : summaries) {
+    write("summary.json", text);
+    expect_error<InputError>([&] { page(); }, {"summary.json", "is damaged", why, "--resume"});
+  }
 }
 
 TEST_F(RunReport, AReportThatCannotBeWrittenIsAnErrorThatNamesIt) {
