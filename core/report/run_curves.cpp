@@ -65,7 +65,7 @@ std::string from_to(const Series& series) {
   const std::vector<double> values = values_of(series);
   const bool constant =
       std::all_of(values.begin(), values.end(), [&](double value) { return value == values[0]; });
-  if (constant) return fmt::format("{} at every report.", number_text(values.front()));
+  if (constant) return fmt::format("{} at every report: it does not move.", number_text(values.front()));
   return fmt::format("From {} to {}; {}.", number_text(values.front()), number_text(values.back()),
                      trend_text(trend_of(values)));
 }

@@ -4,7 +4,8 @@
     browser.py REPORT.html... [--screenshots FOLDER]
 
 For each report and width: nothing may be written to the console, nothing asked of the network, nothing may stick out to the
-right; every figure has to have a chart with marks, titles along its axes and a caption. Needs Python alone and a Chromium:
+right, with everything unfolded; every figure has to have a chart with marks, titles along its axes, no text that is cut
+off, and a caption. Needs Python alone and a Chromium:
 they talk over a pipe (the DevTools protocol). Exit code 77, which ctest counts as skipped, if there is no Chromium.
 """
 
@@ -24,6 +25,8 @@ SKIPPED = 77
 PATIENCE = 60  # seconds, for any one answer
 
 LOOK = """(() => {
+  const folded = Array.from(document.querySelectorAll("details:not([open])"));
+  folded.forEach((part) => { part.open = true; });
   const figures = Array.from(document.querySelectorAll("figure")).map((figure) => {
     const svg = figure.querySelector(".plot svg");
     const count = (what) => svg ? svg.querySelectorAll(what).length : 0;
@@ -34,12 +37,18 @@ LOOK = """(() => {
       marks: count(".role-mark path, .role-scope path"),
       axes: svg ? Array.from(svg.querySelectorAll(".role-axis-title text")).map((text) => text.textContent) : [],
       labels: count(".role-axis-label text"),
+      cut: svg ? Array.from(svg.querySelectorAll("text")).filter((text) => {
+        const at = text.getBoundingClientRect();
+        return text.textContent && at.width > 0 && (at.right > box.right + 1 || at.left < box.left - 1);
+      }).map((text) => text.textContent) : [],
       right: box.right, width: box.width,
     };
   });
   const root = document.documentElement;
-  return {figures, scroll: root.scrollWidth, width: root.clientWidth, sections: document.querySelectorAll("section").length,
-          cells: document.querySelectorAll("td").length, alien: window.alien || 0};
+  const page = {figures, scroll: root.scrollWidth, width: root.clientWidth, alien: window.alien || 0,
+                sections: document.querySelectorAll("section").length, cells: document.querySelectorAll("td").length};
+  folded.forEach((part) => { part.open = false; });
+  return page;
 })()"""
 
 
@@ -146,8 +155,10 @@ def faults_of(page):
             yield f"{where}: nothing is drawn"
         if not figure["axes"] or not all(figure["axes"]) or figure["labels"] < 2:
             yield f"{where}: an axis has no title or no labels"
-        if not figure["caption"]:
-            yield f"{where}: no caption"
+        if figure["cut"]:
+            yield f"{where}: cut off: {figure['cut']}"
+        if len(figure["caption"]) < 20:
+            yield f"{where}: no caption that says anything"
         if figure["right"] > page["width"] + 1 or figure["width"] < 150:
             yield f"{where}: does not fit"
 
@@ -181,7 +192,7 @@ def open_report(browser, path, width, screenshots):
     print(f"{path.name} at {width} px: {len(page['figures'])} figures, {len(faults)} faults")
     for fault in faults:
         print(f"  {fault}")
-    return len(faults), len(page["figures"])
+    return len(faults), [figure["title"] for figure in page["figures"]]
 
 
 def find_chromium():
@@ -190,13 +201,13 @@ def find_chromium():
 
 
 def check(paths, screenshots=None):
-    """The number of faults in all reports, and of the figures of each."""
+    """The number of faults in all reports, and the titles of the figures of each."""
     browser = Browser(find_chromium())
     try:
         results = [open_report(browser, path, width, screenshots) for path in paths for width in WIDTHS]
     finally:
         browser.close()
-    return sum(faults for faults, _ in results), [figures for _, figures in results[:: len(WIDTHS)]]
+    return sum(faults for faults, _ in results), [titles for _, titles in results[:: len(WIDTHS)]]
 
 
 def main():

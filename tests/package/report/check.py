@@ -8,7 +8,9 @@ hostile are written here. Exit code 77 if there is no browser.
 """
 
 import json
+import random
 import shutil
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -53,13 +55,46 @@ name = "16"
 name = "32"
 set = ["model.features=32"]
 """
+ON_FILES = """
+[study]
+name = "alike"
+seeds = 3
+[[axis]]
+key = "model.features"
+values = [16, 24]
+""" + CONFIG.replace('source = "toy.pairs"', 'source = "files"\nfiles = ["rows.safetensors"]')
 ALIEN = "</script><script>window.alien=1</script><img src=x onerror=window.alien=1>\"'ünï"
-FIGURES = {"trained": 7, "study": 18, "unfinished": 5, "hostile": 7, "hostile_study": 4, "failed_study": 0}
+# How many figures there should be at least, and some of them.
+CURVES = ["Variance unexplained (FVU) by step", "Active features a row (L0) by step"]
+FIGURES = {
+    "trained": (8, ["Rows by their loss", "What codes are worth"]),
+    "tokens": (7, ["Rows by their loss"]),
+    "study": (23, [*CURVES, "Loss term orthogonality by step"]),
+    "alike": (10, [*CURVES, "How alike the seeds' dictionaries are"]),
+    "unfinished": (5, []),
+    "hostile": (7, []),
+    "hostile_study": (7, [*CURVES, f"Loss term {ALIEN} by step"]),
+    "failed_study": (0, []),
+}
+
+
+def rows_with_tokens(path):
+    """Rows of 8 numbers with token ids from 0 to 49, as safetensors."""
+    draw = random.Random(0)
+    rows = [draw.random() * (draw.random() < 0.3) for _ in range(2000 * 8)]
+    parts = {"activations": ("F32", [2000, 8], struct.pack(f"<{len(rows)}f", *rows)),
+             "token_ids": ("I32", [2000], struct.pack("<2000i", *(draw.randrange(50) for _ in range(2000))))}  # fmt: skip
+    header, at = {}, 0
+    for name, (dtype, shape, data) in parts.items():
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [at, at + len(data)]}
+        at += len(data)
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(data for _, _, data in parts.values()))
 
 
 def hostile_run(folder):
     """A finished run whose every name is an attack; it has no plugins that could measure it again."""
-    folder.mkdir()
+    folder.mkdir(parents=True, exist_ok=True)
     config = {"run": {"name": ALIEN, "steps": 20}, "encoder": {"plugin": ALIEN, "activation": ALIEN},
               "model": {"features": 100}, "data": {"source": ALIEN}, "loss": [{"name": ALIEN, "plugin": "mse"}]}  # fmt: skip
     (folder / "manifest.json").write_text(json.dumps({"config": config, "seed": 0, "versions": {ALIEN: ALIEN}}))
@@ -84,10 +119,15 @@ def hostile_study(folder, status):
             for measure in measures.values():
                 measure["difference"] = {"n": 1, "mean": 0.1, "low": None, "high": None}
         points.append({"point": f"{ALIEN}={name}", "choices": {ALIEN: name}, "measures": measures if status == "done" else {}})
+        summary = {"held_out": figures}
+        if status == "done":  # run's name: a path that an attack would make
+            hostile_run(folder / "runs" / f"{name},seed=0")
+            (folder / "runs" / f"{name},seed=0" / "summary.json").write_text(json.dumps(summary))
         run = {"run": f"{name},seed=0", "point": points[-1]["point"], "seed": 0, "choices": {}, "status": status}
-        runs.append(run | ({"summary": {"held_out": figures}} if status == "done" else {"error": f"it failed: {ALIEN}\nline 2"}))
+        runs.append(run | ({"summary": summary} if status == "done" else {"error": f"it failed: {ALIEN}\nline 2"}))
     results = {"study": ALIEN, "file": ALIEN, "axes": [{"name": ALIEN, "choices": names}], "points": points, "runs": runs}
     (folder / "results.json").write_text(json.dumps(results))
+    (folder / "study.json").write_text(json.dumps({"study": ALIEN, "runs": {run["run"]: "" for run in runs}}))
 
 
 def main():
@@ -106,6 +146,11 @@ def main():
     (work / "study.toml").write_text(STUDY + CONFIG)
     regulon("train", "small.toml", "--out", "trained")
     regulon("study", "study.toml", "--out", "study")
+    rows_with_tokens(work / "rows.safetensors")
+    (work / "vocab.txt").write_text("\n".join(f"{ALIEN}{i}" for i in range(50)))
+    (work / "alike.toml").write_text(ON_FILES)
+    regulon("study", "alike.toml", "--out", "alike")
+    shutil.copytree(next((work / "alike" / "runs").iterdir()), work / "tokens")
     shutil.copytree(work / "trained", work / "unfinished")
     (work / "unfinished" / "summary.json").unlink()
     (work / "unfinished" / "report.html").unlink()
@@ -113,15 +158,18 @@ def main():
     hostile_study(work / "hostile_study", "done")
     hostile_study(work / "failed_study", "failed")
     for name in FIGURES:
-        regulon("report", name, "--out", f"{name}.html")
+        regulon("report", name, "--out", f"{name}.html", *(["--vocab", "vocab.txt"] if name == "tokens" else []))
 
     if "The plots are missing" in (work / "failed_study.html").read_text():
         print("skipped: the program was built without Vega, and its reports have no plots")
         return browser.SKIPPED
     faults, figures = browser.check([work / f"{name}.html" for name in FIGURES], work)
-    few = {name: found for (name, least), found in zip(FIGURES.items(), figures) if found < least}
-    if few:
-        print(f"fewer figures than there should be: {few}")
+    few = 0
+    for (name, (least, wanted)), titles in zip(FIGURES.items(), figures):
+        missing = [title for title in wanted if title not in titles]
+        if len(titles) < least or missing:
+            print(f"{name}: {len(titles)} figures of at least {least}; missing: {missing}")
+            few += 1
     return 1 if faults or few else 0
 
 
