@@ -163,6 +163,7 @@ int eval_command(const EvalArguments& arguments) {
   }
   nlohmann::json object = core::to_json(evaluation.held_out);
   object["losses"] = core::to_json(evaluation.losses);
+  object["dictionary"] = core::to_json(evaluation.coherence);
   if (evaluation.known) object["known_features"] = core::to_json(*evaluation.known);
   if (evaluation.firing) object["known_features"].update(core::to_json(*evaluation.firing));
   fmt::print("{}\n", object.dump(2));

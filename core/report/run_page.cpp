@@ -49,6 +49,12 @@ constexpr HeldOutFigure kKnown[] = {
     {"f1", "F1", "harmonic mean of the two, over all directions", false},
     {"true_l0", "true L0", "true features active in a row", false}};
 
+/// The same of the summary's "dictionary".
+constexpr HeldOutFigure kDictionary[] = {
+    {"mean_nearest", "nearest cosine", "mean |cosine| of a dictionary row with its nearest", false},
+    {"closest", "closest pair", "the largest |cosine| of two rows", false},
+    {"pairs_above_half", "pairs above 0.5", "of rows, by |cosine|", false}};
+
 std::string model_text(const RunRecord& run) {
   const std::string activation = run.config_text("encoder.activation");
   const std::string cost = run.config_text("cost.plugin");
@@ -154,9 +160,10 @@ std::string text_at(const json& object, const char* key) {
   return text;
 }
 
-/// Lines for those of `figures` that the summary has.
+/// Adds to `section` a table of those figures of the summary's `part` that are there, if any are.
 void add_figures(const RunRecord& run, const std::string& part, std::span<const HeldOutFigure> figures,
-                 Table& table) {
+                 const std::string& title, Section& section) {
+  Table table{title, {{"measure", ""}, {"value", "number"}, {"what it is", ""}}, {}, "", false, {}};
   for (const HeldOutFigure& figure : figures) {
     const auto value = RunRecord::number(run.summary, part + figure.name);
     if (!value) continue;
@@ -164,6 +171,7 @@ void add_figures(const RunRecord& run, const std::string& part, std::span<const 
                           {figure.is_share ? share_text(*value) : number_text(*value), "number"},
                           {figure.meaning, ""}});
   }
+  if (!table.rows.empty()) section.tables.push_back(std::move(table));
 }
 
 }  // namespace
@@ -176,22 +184,10 @@ Section held_out_section(const RunRecord& run, const Measured& measured) {
                                                     : "No rows were held out to measure on.");
     return section;
   }
-  Table table{fmt::format("On {} held-out rows, never trained on", number_text(*rows)),
-              {{"measure", ""}, {"value", "number"}, {"what it is", ""}},
-              {},
-              "",
-              false,
-              {}};
-  add_figures(run, "held_out.", kHeldOut, table);
-  section.tables.push_back(std::move(table));
-  Table known{"Against the true features",
-              {{"measure", ""}, {"value", "number"}, {"what it is", ""}},
-              {},
-              "",
-              false,
-              {}};
-  add_figures(run, "known_features.", kKnown, known);
-  if (!known.rows.empty()) section.tables.push_back(std::move(known));
+  add_figures(run, "held_out.", kHeldOut,
+              fmt::format("On {} held-out rows, never trained on", number_text(*rows)), section);
+  add_figures(run, "dictionary.", kDictionary, "The dictionary's rows among each other", section);
+  add_figures(run, "known_features.", kKnown, "Against the true features", section);
   if (auto losses = losses_table(measured)) section.tables.push_back(std::move(*losses));
   return section;
 }

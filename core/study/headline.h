@@ -15,6 +15,7 @@ inline constexpr HeadlineMeasure kHeadline[] = {
     {"fvu", "FVU", "FVU, share of the variance unexplained"},
     {"l0", "L0", "L0, active features a row"},
     {"train.dead_share", "dead", "dead features at the end of training, share"},
+    {"dictionary.mean_nearest", "nearest cosine", "mean cosine of a dictionary row with its nearest"},
     {"known.found", "found", "true features found"},
     {"known.missed", "missed", "true features missed"},
     {"known.composed", "combinations", "learnt features that combine true ones"},

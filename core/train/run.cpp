@@ -67,6 +67,7 @@ NamedTensors weights_to_save(const Model& model, const Normalisation& normalisat
 nlohmann::json summary_of(const RunEvaluation& evaluation, const nlohmann::json& last) {
   nlohmann::json summary = {{"last", last}};
   if (evaluation.held_out.rows > 0) summary["held_out"] = to_json(evaluation.held_out);
+  summary["dictionary"] = to_json(evaluation.coherence);
   if (evaluation.known) summary["known_features"] = to_json(*evaluation.known);
   if (evaluation.firing) summary["known_features"].update(to_json(*evaluation.firing));
   return summary;

@@ -4,6 +4,7 @@
 #include "core/config/config.h"
 #include "core/data/normalisation.h"
 #include "core/data/source.h"
+#include "core/measure/coherence.h"
 #include "core/measure/evaluation.h"
 #include "core/measure/feature_rows.h"
 #include "core/measure/firing.h"
@@ -40,6 +41,7 @@ struct RunEvaluation {
   std::optional<Firing> firing;  ///< where the data knows which true features are active
   /// Of |x - xhat|^2, in units of the rows' mean squared distance from their mean: the mean is the FVU.
   LossSpread losses;
+  Coherence coherence;  ///< of the dictionary's rows
 };
 
 /// Hears the losses of the next held-out rows: |x - xhat|^2 [B] double, of rows as stored.
