@@ -17,7 +17,7 @@ const std::map<std::string, const char*> kSearches = {{"a_in_b", "A's in B"},
                                                       {"random_in_a", "random, as in A"}};
 
 std::string matching_text(const core::DictionaryComparison& features) {
-  const core::Matching& matching = features.matching;
+  const ops::Matching& matching = features.matching;
   const std::string proof = matching.exact
                                 ? "no matching has more"
                                 : fmt::format("bounds: no matching has more than {:.4f}", matching.at_most);

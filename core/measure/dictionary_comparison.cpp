@@ -102,7 +102,7 @@ class Comparing {
       result_.nearest.push_back(
           by_rank(name, nearest_directions(rows, rows, most_, true).cosines, settings_.ranks));
     }
-    result_.matching = match_directions(a_.rows, b_.rows, settings_.matching);
+    result_.matching = ops::match_rows(a_.rows, b_.rows, settings_.matching);
     fill(a, b);
     return std::move(result_);
   }

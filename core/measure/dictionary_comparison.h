@@ -2,6 +2,7 @@
 /// How alike two dictionaries are, feature by feature, beside what random directions would give.
 
 #include <ATen/core/Tensor.h>
+#include <regulon/matching.h>
 
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
@@ -9,7 +10,6 @@
 #include <vector>
 
 #include "core/io/named_tensors.h"
-#include "core/measure/matching.h"
 
 namespace regulon::core {
 
@@ -21,7 +21,7 @@ struct ComparisonSettings {
   std::vector<std::int64_t> ranks = {1, 10, 100};  ///< of the nearest other directions, from 1
   std::uint64_t seed = 0;                          ///< of the random directions
   std::int64_t random_rows = 4096;                 ///< random directions that look for their nearest, at most
-  MatchSettings matching;
+  ops::MatchSettings matching;
 };
 
 /// Cosines of directions with their rank-th nearest.
@@ -57,7 +57,7 @@ struct DictionaryComparison {
   double by_chance_a = 0;  ///< share of A whose nearest in B is no nearer than chance_a
   double by_chance_b = 0;
   std::vector<std::pair<double, double>> matched_share;  ///< cosine, share of pairs that reach it
-  Matching matching;                                     ///< of directions: see `ids_a` and `ids_b`
+  ops::Matching matching;                                ///< of directions: see `ids_a` and `ids_b`
   at::Tensor ids_a;  ///< [features_a] int64: which features the directions are of
   at::Tensor ids_b;
   at::Tensor nearest_a;      ///< [features_a, k] float32: cosines with the nearest in B, nearest first

@@ -10,13 +10,13 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <regulon/error.h>
+#include <regulon/matching.h>
 
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "core/measure/matching.h"
 #include "core/measure/nearest.h"
 
 namespace regulon::core {
@@ -75,10 +75,10 @@ void look_again(KnownDirections& directions, const at::Tensor& alive) {
 
 /// MCC and uniqueness.
 void match_all(KnownFeatures& known) {
-  MatchSettings settings;
+  ops::MatchSettings settings;
   settings.absolute = true;
   const KnownDirections& of = known.directions;
-  known.mcc = match_directions(unit_directions(of.learnt), unit_directions(of.truth), settings).mean;
+  known.mcc = ops::match_rows(unit_directions(of.learnt), unit_directions(of.truth), settings).mean;
   const std::int64_t* const id = of.matched.const_data_ptr<std::int64_t>();
   const std::set<std::int64_t> different(id, id + of.matched.numel());
   known.uniqueness = static_cast<double>(different.size()) / static_cast<double>(of.matched.numel());

@@ -1,16 +1,16 @@
 /// Measures against scipy, numpy and SAELens (tests/golden/measures.py).
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
+#include <regulon/assignment.h>
+#include <regulon/matching.h>
 
 #include <filesystem>
 #include <limits>
 
 #include "core/io/safetensors.h"
-#include "core/measure/assignment.h"
 #include "core/measure/dictionary_comparison.h"
 #include "core/measure/firing.h"
 #include "core/measure/known_features.h"
-#include "core/measure/matching.h"
 #include "core/measure/nearest.h"
 #include "core/measure/row_losses.h"
 
@@ -28,7 +28,7 @@ class MeasuresGolden : public ::testing::Test {
 };
 
 /// Expects the matching to be one, with the mean that it says.
-void expect_matching(const Matching& found, const at::Tensor& cosines, double mean) {
+void expect_matching(const ops::Matching& found, const at::Tensor& cosines, double mean) {
   EXPECT_TRUE(found.exact);
   EXPECT_NEAR(found.mean, mean, 1e-6);
   std::vector<bool> taken(static_cast<std::size_t>(cosines.size(1)));
@@ -50,7 +50,7 @@ void expect_matching(const Matching& found, const at::Tensor& cosines, double me
 
 TEST_F(MeasuresGolden, AssignmentIsAsCheapAsScipys) {
   const at::Tensor costs = fixture("costs");
-  AssignmentPairs pairs;
+  ops::AssignmentPairs pairs;
   pairs.columns = costs.size(1);
   pairs.unmatched = 100;
   for (std::int64_t i = 0; i < costs.size(0); ++i) {
@@ -61,7 +61,7 @@ TEST_F(MeasuresGolden, AssignmentIsAsCheapAsScipys) {
     }
   }
   pairs.offsets.push_back(costs.numel());
-  const Assignment found = assign(pairs);
+  const ops::Assignment found = ops::assign(pairs);
   double total = 0;
   double dual = 0;
   for (std::int64_t i = 0; i < costs.size(0); ++i) {
@@ -76,26 +76,26 @@ TEST_F(MeasuresGolden, AssignmentIsAsCheapAsScipys) {
 TEST_F(MeasuresGolden, MatchingIsScipys) {
   const at::Tensor cosines = at::mm(a(), b().t());
   for (const std::int64_t candidates : {1, 2, 32, 500}) {
-    MatchSettings settings;
+    ops::MatchSettings settings;
     settings.candidates = candidates;
     settings.passes = 60;
-    expect_matching(match_directions(a(), b(), settings), cosines, number("assignment.signed"));
-    expect_matching(match_directions(b(), a(), settings), cosines.t(), number("assignment.signed"));
+    expect_matching(ops::match_rows(a(), b(), settings), cosines, number("assignment.signed"));
+    expect_matching(ops::match_rows(b(), a(), settings), cosines.t(), number("assignment.signed"));
     settings.absolute = true;
-    expect_matching(match_directions(a(), b(), settings), cosines.abs(), number("assignment.absolute"));
-    EXPECT_NEAR(match_directions(a(), b(), settings).mean, number("mcc"), 1e-6);
+    expect_matching(ops::match_rows(a(), b(), settings), cosines.abs(), number("assignment.absolute"));
+    EXPECT_NEAR(ops::match_rows(a(), b(), settings).mean, number("mcc"), 1e-6);
     settings.absolute = false;
     const at::Tensor doubled = at::cat({a(), a().slice(0, 0, at::indexing::None, 4)});
-    expect_matching(match_directions(doubled, b(), settings), at::mm(doubled, b().t()),
+    expect_matching(ops::match_rows(doubled, b(), settings), at::mm(doubled, b().t()),
                     number("assignment.doubled"));
   }
 }
 
 TEST_F(MeasuresGolden, BoundsHoldBeforeTheMatchingIsProven) {
-  MatchSettings settings;
+  ops::MatchSettings settings;
   settings.candidates = 1;
   settings.passes = 1;
-  const Matching found = match_directions(a(), b(), settings);
+  const ops::Matching found = ops::match_rows(a(), b(), settings);
   EXPECT_LE(found.mean, number("assignment.signed") + 1e-6);
   EXPECT_GE(found.at_most, number("assignment.signed") - 1e-6);
   EXPECT_FALSE(found.exact);

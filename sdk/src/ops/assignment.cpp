@@ -1,4 +1,4 @@
-#include "core/measure/assignment.h"
+#include <regulon/assignment.h>
 
 #include <algorithm>
 #include <functional>
@@ -6,7 +6,7 @@
 #include <queue>
 #include <utility>
 
-namespace regulon::core {
+namespace regulon::ops {
 namespace {
 
 constexpr double kFar = std::numeric_limits<double>::infinity();
@@ -174,4 +174,4 @@ class Matcher {
 
 Assignment assign(const AssignmentPairs& pairs) { return Matcher(pairs).solve(); }
 
-}  // namespace regulon::core
+}  // namespace regulon::ops

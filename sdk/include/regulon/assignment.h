@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace regulon::core {
+namespace regulon::ops {
 
 /// Pairs that may be matched, row by row (compressed sparse rows).
 struct AssignmentPairs {
@@ -29,4 +29,4 @@ struct Assignment {
 /// Exact up to rounding in double; ties go to lower columns. Memory is that of the pairs.
 Assignment assign(const AssignmentPairs& pairs);
 
-}  // namespace regulon::core
+}  // namespace regulon::ops
