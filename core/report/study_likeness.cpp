@@ -9,8 +9,8 @@
 #include <exception>
 #include <numeric>
 
+#include <regulon/matching.h>
 #include "core/io/json_file.h"
-#include "core/measure/matching.h"
 #include "core/measure/nearest.h"
 #include "core/plugin/call.h"
 #include "core/report/charts.h"
@@ -54,9 +54,9 @@ double mean_nearest(const at::Tensor& rows, const at::Tensor& among) {
 SeedPair compare_seeds(const SeedRows& a, const SeedRows& b) {
   SeedPair pair{a.seed, b.seed, 0, 0, 0};
   pair.mmcs = (mean_nearest(a.rows, b.rows) + mean_nearest(b.rows, a.rows)) / 2;
-  MatchSettings settings;
+  ops::MatchSettings settings;
   settings.passes = kMatchPasses;
-  pair.mcc = match_directions(a.rows, b.rows, settings).mean;
+  pair.mcc = ops::match_rows(a.rows, b.rows, settings).mean;
   const auto random = [&](std::int64_t count, const char* name) {
     return unit_directions(
         at::randn({count, a.rows.size(1)}, named_generator(0, name), at::TensorOptions(at::kFloat)));

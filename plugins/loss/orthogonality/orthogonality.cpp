@@ -6,6 +6,8 @@
 #include <regulon/ops.h>
 #include <regulon/pairs.h>
 
+#include <algorithm>
+
 #include "pair_search.h"
 
 using regulon::ops::PairPenalty;
@@ -13,7 +15,8 @@ using regulon::ops::PairPenalty;
 /// Features are to point in different directions: pairs of rows cost by their cosine.
 ///
 /// Which pairs: all (Till 2024, "Do sparse autoencoders find true features?"), each feature with its nearest
-/// or k-th nearest (Riggs and Till, in the comments there), the closest pair of all (Bussmann, there; the
+/// or k-th nearest, or with one that no other has, by the assignment whose sizes sum to most (Riggs and Till,
+/// in the comments there), the closest pair of all (Bussmann, there; the
 /// published trial is the sum of three terms: all with signed linear cosines, nearest, closest), or the
 /// nearest within random chunks (OrtSAE, arXiv 2509.22033: cosine "signed", shape "square"). The mean is over
 /// the features that look for a neighbour; exact ties share the weight of one. A neighbour is pulled whether
@@ -84,8 +87,10 @@ void Orthogonality::declare(regulon::Declaration<Orthogonality>& d) {
       .choices({"decoder", "encoder"})
       .doc("rows of the decoder, or the encoder's directions");
   d.param("pairs", &Orthogonality::pairs_)
-      .choices({"nearest", "all", "closest", "chunks"})
-      .doc("each feature with its nearest, or with all; the closest pair; nearest within random chunks");
+      .choices({"nearest", "all", "closest", "unique", "chunks"})
+      .doc(
+          "each feature with its nearest, or with all; the closest pair; each with one of its own, no two "
+          "the same; nearest within random chunks");
   d.param("rank", &Orthogonality::rank_)
       .at_least(1)
       .doc("nearest: the k-th nearest instead; of a feature with fewer others the farthest");
@@ -134,7 +139,9 @@ void Orthogonality::declare(regulon::Declaration<Orthogonality>& d) {
   d.param("renew_every", &Orthogonality::renew_every_)
       .at_least(0)
       .unit("calls")
-      .doc("lists: all anew at every so many calls and none between; 0: in rotation");
+      .doc(
+          "lists: all anew at every so many calls and none between; 0: in rotation; unique: calls between "
+          "assignments, 0: none");
   d.param("chunk", &Orthogonality::chunk_).at_least(1).unit("features").doc("chunks: features of one");
 }
 
@@ -151,7 +158,8 @@ void Orthogonality::refuse_what_does_not_fit() const {
   only("list_length", list_length_ != 16, searches && search_ != "exact", "neighbour lists");
   only("tolerance", tolerance_ != 1e-3, searches && search_ != "exact" && renew_every_ == 0,
        "neighbour lists that are renewed in rotation");
-  only("renew_every", renew_every_ != 0, searches && search_ == "lists", "search = \"lists\"");
+  only("renew_every", renew_every_ != 0, pairs_ == "unique" || (searches && search_ == "lists"),
+       "search = \"lists\" or pairs = \"unique\"");
   only("chunk", chunk_ != 8192, pairs_ == "chunks", "pairs = \"chunks\"");
   only("margin", margin_ != 0, shape_ == "convex", "shape = \"convex\"");
   only("steepness", steepness_ != 2, shape_ == "convex", "shape = \"convex\"");
@@ -182,6 +190,7 @@ void Orthogonality::prepare(regulon::Preparation& preparation) {
       searches && (search_ == "lists" || (search_ == "auto" && preparation.features > kExactUpTo));
   settings.rank = rank_;
   settings.chunk = chunk_;
+  settings.renew_every = std::max<std::int64_t>(1, renew_every_);
   settings.lists.length = list_length_;
   settings.lists.tolerance = tolerance_;
   settings.lists.rank = rank_;

@@ -2,7 +2,9 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/full_like.h>
+#include <ATen/ops/ones.h>
 #include <ATen/ops/zeros.h>
+#include <regulon/assigned_neighbours.h>
 
 #include <functional>
 #include <vector>
@@ -41,11 +43,15 @@ void PairSearch::prepare(regulon::Preparation& preparation, const PairSearchSett
   settings_ = settings;
   if (settings.uses_lists) lists_.prepare(preparation, settings.lists);
   if (settings.pairs == "chunks") audit_.prepare(preparation);
+  if (settings.pairs != "unique") return;
+  preparation.state("unique.neighbours", assigned_, {preparation.features}, at::kLong);
+  preparation.state("unique.figures", figures_, {2}, at::kDouble);
 }
 
 Neighbours PairSearch::find(const regulon::StepView& step, const at::Tensor& unit_rows,
                             const WantedRows& wanted) {
   if (settings_.pairs == "chunks") return from_chunks(step, unit_rows, wanted);
+  if (settings_.pairs == "unique") return assigned(unit_rows, wanted);
   const Neighbours found =
       settings_.uses_lists ? from_lists(step, unit_rows, wanted) : exact(step, unit_rows, wanted);
   return settings_.pairs == "closest" ? closest_of(found, unit_rows) : found;
@@ -67,6 +73,22 @@ Neighbours PairSearch::from_lists(const regulon::StepView& step, const at::Tenso
                            std::to_string(lists.renew_every);
   const Neighbours found = shared(step, name, [&] { return lists_.nearest(unit_rows, wanted.first); });
   return wanted.active ? of_wanted(found, wanted, unit_rows.size(0)) : found;
+}
+
+Neighbours PairSearch::assigned(const at::Tensor& unit_rows, const WantedRows& wanted) {
+  auto* const figures = figures_.mutable_data_ptr<double>();
+  if (static_cast<std::int64_t>(figures[0]) % settings_.renew_every == 0) {
+    const regulon::ops::AssignedNeighbours best =
+        regulon::ops::assigned_neighbours(unit_rows, settings_.absolute);
+    assigned_.fill_(-1);
+    assigned_.index_copy_(0, best.row, best.other);
+    figures[1] = best.at_most - best.mean;
+  }
+  figures[0] += 1;
+  const at::Tensor row = (assigned_ >= 0).nonzero().squeeze(1);
+  return of_wanted({row, assigned_.index_select(0, row),
+                    at::ones({row.size(0)}, unit_rows.options().requires_grad(false))},
+                   wanted, unit_rows.size(0));
 }
 
 Neighbours PairSearch::exact(const regulon::StepView& step, const at::Tensor& unit_rows,
@@ -97,5 +119,6 @@ std::string PairSearch::name_of_search() const {
 
 std::map<std::string, double> PairSearch::report() const {
   if (settings_.uses_lists) return lists_.report();
+  if (settings_.pairs == "unique") return {{"deficit", figures_.const_data_ptr<double>()[1]}};
   return settings_.pairs == "chunks" ? audit_.report() : std::map<std::string, double>();
 }

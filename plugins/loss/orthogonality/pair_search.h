@@ -13,11 +13,12 @@
 struct PairSearchSettings {
   std::string
       rows;  ///< whose rows these are: part of the name under which terms of a step share what is found
-  std::string pairs;  ///< "nearest", "closest" or "chunks"
+  std::string pairs;  ///< "nearest", "closest", "unique" or "chunks"
   bool absolute = true;
   bool uses_lists = false;
   std::int64_t rank = 1;
   std::int64_t chunk = 0;
+  std::int64_t renew_every = 1;  ///< unique: calls from one assignment to the next
   regulon::NeighbourListSettings lists;
 };
 
@@ -32,13 +33,13 @@ struct WantedRows {
 /// Finds the pairs of a step, and keeps what it needs from one to the next.
 class PairSearch {
  public:
-  /// To be called once; only lists and chunks keep anything.
+  /// To be called once; lists, chunks and assignments keep something.
   void prepare(regulon::Preparation& preparation, const PairSearchSettings& settings);
   /// Pairs with shares that add up to one for each wanted row that has a neighbour; for "closest", to one
   /// in all. `unit_rows` [n, d].
   regulon::ops::Neighbours find(const regulon::StepView& step, const at::Tensor& unit_rows,
                                 const WantedRows& wanted);
-  /// Recall and deficit of lists and chunks.
+  /// Recall and deficit of lists and chunks; of an assignment, by how much another's mean could be higher.
   std::map<std::string, double> report() const;
 
  private:
@@ -46,6 +47,7 @@ class PairSearch {
                                        const WantedRows& wanted);
   regulon::ops::Neighbours from_lists(const regulon::StepView& step, const at::Tensor& unit_rows,
                                       const WantedRows& wanted);
+  regulon::ops::Neighbours assigned(const at::Tensor& unit_rows, const WantedRows& wanted);
   regulon::ops::Neighbours exact(const regulon::StepView& step, const at::Tensor& unit_rows,
                                  const WantedRows& wanted) const;
   regulon::ops::Neighbours closest_of(const regulon::ops::Neighbours& found,
@@ -55,4 +57,6 @@ class PairSearch {
   PairSearchSettings settings_;
   regulon::NeighbourLists lists_;
   ChunkAudit audit_;
+  at::Tensor assigned_;  ///< [n] int64: the neighbour of each row's own; -1: none
+  at::Tensor figures_;   ///< [2] double: calls so far, what the last assignment may lack
 };

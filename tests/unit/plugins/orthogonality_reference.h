@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "tests/unit/support/gradients.h"
 #include "tests/unit/support/load_plugin.h"
@@ -111,6 +112,64 @@ inline at::Tensor neighbour_shares(const at::Tensor& sizes, std::int64_t rank) {
   return tied / tied.sum(1, true).clamp_min(1);
 }
 
+/// [n, n]: 1 where the one-to-one assignment with the largest sum of `sizes` pairs i with j; rows without any
+/// finite size are left out. By the Hungarian algorithm with potentials (Kuhn 1955), row by row.
+inline at::Tensor assignment(const at::Tensor& sizes) {
+  const at::Tensor ids = sizes.isfinite().any(1).nonzero().squeeze(1);
+  const std::int64_t n = ids.size(0);
+  const at::Tensor part = sizes.index_select(0, ids).index_select(1, ids).contiguous();
+  const auto cost = [&](std::int64_t i, std::int64_t j) {
+    const double size = part.const_data_ptr<double>()[(i - 1) * n + j - 1];
+    return std::isfinite(size) ? 1 - size : 1e3;  // itself: never taken where others are left
+  };
+  const auto places = static_cast<std::size_t>(n + 1);
+  std::vector<double> of_row(places, 0), of_column(places, 0);
+  std::vector<std::int64_t> row_of(places, 0);
+  for (std::int64_t row = 1; row <= n; ++row) {
+    std::vector<double> least(places, INFINITY);
+    std::vector<std::int64_t> before(places, 0);
+    std::vector<bool> done(places, false);
+    std::int64_t column = 0;
+    row_of[0] = row;
+    do {
+      const auto here = static_cast<std::size_t>(column);
+      done[here] = true;
+      double step = INFINITY;
+      std::int64_t next = 0;
+      for (std::size_t j = 1; j < places; ++j) {
+        if (done[j]) continue;
+        const double rest = cost(row_of[here], static_cast<std::int64_t>(j)) -
+                            of_row[static_cast<std::size_t>(row_of[here])] - of_column[j];
+        if (rest < least[j]) {
+          least[j] = rest;
+          before[j] = column;
+        }
+        if (least[j] < step) {
+          step = least[j];
+          next = static_cast<std::int64_t>(j);
+        }
+      }
+      for (std::size_t j = 0; j < places; ++j) {
+        if (done[j]) {
+          of_row[static_cast<std::size_t>(row_of[j])] += step;
+          of_column[j] -= step;
+        } else {
+          least[j] -= step;
+        }
+      }
+      column = next;
+    } while (row_of[static_cast<std::size_t>(column)] != 0);
+    for (; column != 0; column = before[static_cast<std::size_t>(column)])
+      row_of[static_cast<std::size_t>(column)] =
+          row_of[static_cast<std::size_t>(before[static_cast<std::size_t>(column)])];
+  }
+  at::Tensor pairs = at::zeros_like(sizes);
+  for (std::int64_t j = 1; j <= n && n > 1; ++j)
+    pairs[ids[row_of[static_cast<std::size_t>(j)] - 1].item<std::int64_t>()]
+         [ids[j - 1].item<std::int64_t>()] = 1;
+  return pairs;
+}
+
 /// [n, n]: the weight of each ordered pair before any co-activation, summing to one where there is one.
 inline at::Tensor pair_shares(const at::Tensor& cosines, const at::Tensor& is_row, const at::Tensor& looks,
                               const Settings& settings) {
@@ -128,6 +187,7 @@ inline at::Tensor pair_shares(const at::Tensor& cosines, const at::Tensor& is_ro
     const at::Tensor tied = ((seen - seen.max()).abs() < 1e-12).to(at::kDouble);
     return tied / tied.sum();
   }
+  if (pairs == "unique") return assignment(sizes) * wanted / count;
   const auto rank = static_cast<std::int64_t>(number(settings, "rank", 1));
   return neighbour_shares(sizes, rank) * wanted / count;
 }
