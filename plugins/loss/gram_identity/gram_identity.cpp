@@ -16,8 +16,8 @@
 /// least (tr Uᵀ U)² / d = n² / d, and the mean of n > d unit rows at least (n - d) / (d (n - 1)), the square
 /// of the Welch bound, which every tight frame has.
 ///
-/// Of raw rows w_i it is |W Wᵀ - I|² over the same n (n - 1), so that norms are drawn to one as well, and
-/// both forms agree on rows of norm one:
+/// With `norms`, of rows w_i as they are, it is |W Wᵀ - I|² over the same n (n - 1), so that norms are drawn
+/// to one as well, and both forms agree on rows of norm one:
 ///
 ///     |W Wᵀ - I|² = |Wᵀ W|² - 2 tr Wᵀ W + n.
 ///
@@ -25,15 +25,13 @@
 class GramIdentity final : public regulon::LossTerm {
  public:
   static void declare(regulon::Declaration<GramIdentity>& d) {
-    d.param("rows", &GramIdentity::rows_)
-        .choices({"unit", "raw"})
-        .doc("unit: directions alone; raw: rows as they are, their norms drawn to one by the same formula");
+    d.param("norms", &GramIdentity::norms_)
+        .doc("of rows as they are, so that their norms are drawn to one too; else of directions alone");
   }
 
   at::Tensor value(const regulon::StepView& step) override {
     const regulon::Dictionary& dictionary = step.dictionary();
-    const bool raw = rows_ == "raw";
-    const at::Tensor& rows = raw ? dictionary.weight() : dictionary.unit_rows();
+    const at::Tensor& rows = norms_ ? dictionary.weight() : dictionary.unit_rows();
     const std::int64_t frozen = dictionary.frozen_rows();
     const std::int64_t learning = rows.size(0) - frozen;
     if (learning == 0) return {};
@@ -43,13 +41,13 @@ class GramIdentity final : public regulon::LossTerm {
     // By row first: sums along a row do not depend on the number of threads.
     const at::Tensor products = (gram * all).sum(1).sum();
     const at::Tensor squared_norms = own.square().sum(1, true);
-    const at::Tensor excess = raw ? products - 2 * gram.diagonal().sum() + static_cast<double>(learning)
-                                  : products - regulon::ops::gram(squared_norms).sum();
+    const at::Tensor excess = norms_ ? products - 2 * gram.diagonal().sum() + static_cast<double>(learning)
+                                     : products - regulon::ops::gram(squared_norms).sum();
     return excess / static_cast<double>(learning * std::max<std::int64_t>(1, rows.size(0) - 1));
   }
 
  private:
-  std::string rows_ = "unit";
+  bool norms_ = false;
 };
 
 REGULON_LOSS_TERM(GramIdentity, "gram_identity",

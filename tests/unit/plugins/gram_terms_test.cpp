@@ -56,8 +56,7 @@ void expect_like(LossTerm& term, const DictionaryStep& step, const std::function
 
 TEST(GramIdentity, IsTheMeanOfAllPairsAsADenseFormulaHasIt) {
   for (const bool raw : {false, true}) {
-    const auto term =
-        tests::make_plugin<LossTerm>("gram_identity", {{"rows", std::string(raw ? "raw" : "unit")}});
+    const auto term = tests::make_plugin<LossTerm>("gram_identity", {{"norms", raw}});
     for (const auto& [n, d] : std::vector<std::pair<int, int>>{{9, 4}, {3, 6}, {2, 2}, {1, 3}}) {
       for (const std::int64_t frozen : {0, n / 2}) {
         if (n == 1 && !raw) continue;  // no pair: see below
