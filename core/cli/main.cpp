@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "core/cli/combine_command.h"
 #include "core/cli/commands.h"
 #include "core/plugin/call.h"
 
@@ -42,6 +43,7 @@ struct Request {
   DataArguments data;
   EvalArguments eval;
   CompareArguments compare;
+  regulon::cli::CombineArguments combine;
   EncodeArguments encode;
   RefitArguments refit;
   ExportArguments to_peer;
@@ -380,6 +382,7 @@ int main(int argc, char** argv) {
   add_report(app, request);
   add_eval(app, request);
   add_compare(app, request);
+  regulon::cli::add_combine(app, request.combine, request.run);
   add_encode(app, request);
   add_refit(app, request);
   add_export(app, request);

@@ -1,0 +1,89 @@
+#include "core/cli/combine_command.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "core/plugin/host.h"
+#include "core/train/combine.h"
+
+namespace regulon::cli {
+namespace {
+
+constexpr std::int64_t kShown = 10;
+
+/// The first combinations, one a line.
+void print_combinations(const core::Combinations& made, const CombineArguments& arguments) {
+  const std::int64_t count = made.parts.size(0);
+  const char* const unit = arguments.settings.choose == "coactive"  ? "together"
+                           : arguments.settings.choose == "nearest" ? "cosine"
+                                                                    : "";
+  for (std::int64_t i = 0; i < std::min(kShown, count); ++i) {
+    std::string line = fmt::format("{:>8}  =", made.features.size(0) - count + i);
+    for (std::int64_t k = 0; k < made.parts.size(1); ++k)
+      line += fmt::format("{}{}", k == 0 ? " " : " + ", made.parts[i][k].item<std::int64_t>());
+    if (*unit != '\0') line += fmt::format("   {} {:.3f}", unit, made.scores[i].item<double>());
+    fmt::print("{}\n", line);
+  }
+  if (count > kShown) fmt::print("{:>8}  {} more\n", "", count - kShown);
+}
+
+}  // namespace
+
+int combine_command(const CombineArguments& arguments) {
+  core::PluginHost host(arguments.plugin_path);
+  core::Run run(arguments.run, host);
+  std::unique_ptr<core::Source> files;
+  if (!arguments.data.empty()) files = core::open_files(arguments.data, host);
+  const core::CombinedRun result =
+      core::combine_run(run, arguments.settings, files.get(),
+                        arguments.rows > 0 ? arguments.rows : core::kEvaluationRows, arguments.out);
+  const core::Combinations& made = result.combinations;
+  if (arguments.json) {
+    const nlohmann::json object = {{"features", run.model().features()},
+                                   {"combinations", made.parts.size(0)},
+                                   {"of", arguments.settings.of},
+                                   {"choose", arguments.settings.choose},
+                                   {"rows", result.rows},
+                                   {"out", arguments.out.string()}};
+    fmt::print("{}\n", object.dump(2));
+    return 0;
+  }
+  print_combinations(made, arguments);
+  const std::string file = (arguments.out / "features.safetensors").string();
+  fmt::print("{} features and {} combinations of {}: {}\nlook for them: regulon eval RUN --truth {}\n",
+             run.model().features(), made.parts.size(0), arguments.settings.of, file, file);
+  return 0;
+}
+
+void add_combine(CLI::App& app, CombineArguments& arguments, std::function<int()>& run) {
+  auto* verb =
+      app.add_subcommand("combine", "Add up features of a run: combinations that are known to be such");
+  core::CombineSettings& settings = arguments.settings;
+  verb->add_option("RUN", arguments.run, "Folder of a run")->required();
+  verb->add_option("--out", arguments.out, "Folder to make, for features.safetensors and combine.json")
+      ->required();
+  verb->add_option("--count", settings.count, "Combinations; no feature is in two")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 30))
+      ->capture_default_str();
+  verb->add_option("--of", settings.of, "Features in each")
+      ->check(CLI::Range(std::int64_t{2}, std::int64_t{16}))
+      ->capture_default_str();
+  verb->add_option("--choose", settings.choose,
+                   "Features that are coactive, nearest to each other, or random")
+      ->check(CLI::IsMember({"coactive", "nearest", "random"}))
+      ->capture_default_str();
+  verb->add_option("--seed", settings.seed, "Of the random choice")->capture_default_str();
+  verb->add_option("--data", arguments.data,
+                   "Files or globs to see which are coactive, in place of the run's held-out rows")
+      ->take_all();
+  verb->add_option("--rows", arguments.rows, "Rows to look at, at most")->check(CLI::Range(1, 1 << 30));
+  verb->add_flag("--json", arguments.json, "Print one JSON object");
+  verb->add_option("--plugin-path", arguments.plugin_path, "One more folder to look for plugins in")
+      ->take_all();
+  verb->callback([&] { run = [&] { return combine_command(arguments); }; });
+}
+
+}  // namespace regulon::cli
