@@ -80,13 +80,19 @@ class DirectionMatcher {
 
   void collect_nearest() {
     const bool same = settings_.no_fixed_points;
+    const std::int64_t many = std::min(settings_.candidates, choices());
+    const std::int64_t few =
+        std::clamp<std::int64_t>(settings_.candidates / 4, 1, rows_.size(0) - (same ? 1 : 0));
     for_blocks(rows_, columns_, same, [&](std::int64_t first, const at::Tensor& block) {
-      add(block.topk(std::min(settings_.candidates, choices()), 1), first, false);
+      const auto [values, ids] = block.topk(many, 1);
+      add({values, ids}, first, false);
+      // Rows that are the columns too have the nearest of both here.
+      if (same) add({values.narrow(1, 0, few), ids.narrow(1, 0, few)}, first, true);
     });
-    const std::int64_t most = rows_.size(0) - (same ? 1 : 0);
-    const std::int64_t few = std::clamp<std::int64_t>(settings_.candidates / 4, 1, most);
-    for_blocks(columns_, rows_, same,
-               [&](std::int64_t first, const at::Tensor& block) { add(block.topk(few, 1), first, true); });
+    if (!same) {
+      for_blocks(columns_, rows_, false,
+                 [&](std::int64_t first, const at::Tensor& block) { add(block.topk(few, 1), first, true); });
+    }
     for (auto& row : candidates_) tidy(row);
   }
 
