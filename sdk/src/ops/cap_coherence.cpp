@@ -18,17 +18,20 @@ namespace {
 
 constexpr const char* kCapCoherence = "cap_coherence";
 
-constexpr double kListedBelow = 0.02;       ///< pairs so far below the cap are listed too
-constexpr std::int64_t kListed = 1 << 20;   ///< pairs listed at most, or
-constexpr std::int64_t kListedPerRow = 32;  ///< so many a row
-constexpr std::int64_t kSweeps = 300;       ///< over a list, at most
-constexpr std::int64_t kListedShare =
-    32;                                  ///< of n * n pairs, as one in: with more, others soon get close too
-constexpr std::int64_t kDescents = 300;  ///< over a list, at most
-constexpr std::int64_t kPatience = 10;   ///< sweeps in which the excess is to fall
-constexpr double kProgress = 0.8;        ///< to this share
+// Pairs are listed down to so far below the cap; at most so many, or so many a row.
+constexpr double kListedBelow = 0.02;
+constexpr std::int64_t kListed = 1 << 20;
+constexpr std::int64_t kListedPerRow = 32;
+// Of n * n pairs, as one in: where more are listed, others soon get close too.
+constexpr std::int64_t kListedShare = 32;
+// Over a list, at most.
+constexpr std::int64_t kSweeps = 300;
+constexpr std::int64_t kDescents = 300;
+// Rounds in which the excess is to fall to a share of what it was.
+constexpr double kProgress = 0.8;
+constexpr std::int64_t kPatientSweeps = 10;
 constexpr std::int64_t kPatientDescents = 200;
-constexpr std::int64_t kPatientPasses = 4;  ///< over all pairs, likewise
+constexpr std::int64_t kPatientPasses = 4;
 
 /// Whether something still falls: asked once a round, says no where the last `patience` rounds did not bring
 /// it down to a share of kProgress.
@@ -82,7 +85,7 @@ class Capper {
 
  private:
   void improve(const detail::ClosePairs& pairs, CapResult& result) {
-    Progress progress(kPatience);
+    Progress progress(kPatientSweeps);
     for (std::int64_t sweep = 0; turning_ && sweep < (pairs.complete ? kSweeps : 1); ++sweep) {
       const double largest = turn(pairs);
       if (largest <= halfway()) return;

@@ -3,10 +3,11 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/from_blob.h>
 #include <ATen/ops/randn.h>
 
+#include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "codes_pattern.h"
 #include "kernel_table.h"
@@ -36,10 +37,11 @@ class PairTurner {
 
   /// Turns two rows of that cosine until it is mu in absolute value.
   void turn(std::int32_t row, std::int32_t other, T cosine) {
-    if (1 - std::fabs(static_cast<double>(cosine)) < kAsGoodAsEqual) {
+    if (as_good_as_equal(cosine)) {
       part(row < frozen_ ? other : row);
       cosine = this->cosine(row, other);
-      if (std::fabs(static_cast<double>(cosine)) <= mu_) return;
+      // In one dimension there is nowhere to go.
+      if (as_good_as_equal(cosine) || std::fabs(static_cast<double>(cosine)) <= mu_) return;
     }
     const double c = std::fabs(static_cast<double>(cosine));
     const double sign = cosine < 0 ? -1 : 1;
@@ -70,6 +72,9 @@ class PairTurner {
   }
 
  private:
+  static bool as_good_as_equal(T cosine) {
+    return 1 - std::fabs(static_cast<double>(cosine)) < kAsGoodAsEqual;
+  }
   T* data() const { return rows_.template mutable_data_ptr<T>(); }
   T* row_at(std::int32_t row) const { return data() + row * d_; }
 

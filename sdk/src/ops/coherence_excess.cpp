@@ -7,8 +7,8 @@
 #include <regulon/coherence.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <algorithm>
 #include <cmath>
-#include <limits>
 #include <numeric>
 
 #include "kernel_table.h"

@@ -198,6 +198,8 @@ TEST(CapCoherence, SaysHowFarItGotWhenItFailsAndWritesNothingThen) {
   EXPECT_LT(result.after, bound + 0.1);
   EXPECT_GT(result.before, bound + 0.2);
   EXPECT_TRUE(at::equal(rows, before));
+  at::Tensor line = normal({3, 1}, 40);  // one dimension: all are equal or opposite
+  EXPECT_FALSE(ops::cap_coherence(line, settings(0.5)).reached);
   rows[0][0] = std::nan("");
   EXPECT_THROW(ops::cap_coherence(rows, settings(0.9)), RunError);
 }
