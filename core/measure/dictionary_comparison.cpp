@@ -99,8 +99,7 @@ class Comparing {
     const Side a = look(a_.rows, b_.rows, "a_in_b", "random_in_b");
     const Side b = look(b_.rows, a_.rows, "b_in_a", "random_in_a");
     for (const auto& [name, rows] : {std::pair("a_in_a", a_.rows), std::pair("b_in_b", b_.rows)}) {
-      result_.nearest.push_back(
-          by_rank(name, nearest_directions(rows, rows, most_, true).cosines, settings_.ranks));
+      result_.nearest.push_back(by_rank(name, nearest_others(rows), settings_.ranks));
     }
     result_.matching = ops::match_rows(a_.rows, b_.rows, settings_.matching);
     fill(a, b);
@@ -108,6 +107,16 @@ class Comparing {
   }
 
  private:
+  /// Cosines of directions with their nearest others of the same side.
+  at::Tensor nearest_others(const at::Tensor& rows) const {
+    if (rows.size(0) <= settings_.own_rows) return nearest_directions(rows, rows, most_, true).cosines;
+    const std::int64_t stride = (rows.size(0) + settings_.own_rows - 1) / settings_.own_rows;
+    // Of each row's nearest the first is the row itself, or its equal.
+    const at::Tensor found =
+        nearest_directions(rows.slice(0, 0, rows.size(0), stride), rows, most_ + 1).cosines;
+    return found.narrow(1, 1, found.size(1) - 1);
+  }
+
   Side look(const at::Tensor& rows, const at::Tensor& among, const char* name, const char* random_name) {
     Side side;
     side.nearest = nearest_directions(rows, among, most_);

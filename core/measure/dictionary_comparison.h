@@ -21,6 +21,8 @@ struct ComparisonSettings {
   std::vector<std::int64_t> ranks = {1, 10, 100};  ///< of the nearest other directions, from 1
   std::uint64_t seed = 0;                          ///< of the random directions
   std::int64_t random_rows = 4096;                 ///< random directions that look for their nearest, at most
+  /// Directions that look for their nearest on their own side, about at most: of more, evenly spaced ones.
+  std::int64_t own_rows = 16384;
   ops::MatchSettings matching;
 };
 

@@ -42,9 +42,13 @@ void for_cosine_blocks(const at::Tensor& queries, const at::Tensor& keys,
   const std::int64_t block =
       std::clamp<std::int64_t>(kBlockEntries / std::max<std::int64_t>(1, keys.size(0)), 1, 4096);
   const at::Tensor transposed = keys.t();
+  // One buffer for all: results that stay between blocks would keep the allocator from using freed ones
+  // again.
+  const at::Tensor buffer = at::empty({std::min(block, queries.size(0)), keys.size(0)}, queries.options());
   for (std::int64_t first = 0; first < queries.size(0); first += block) {
     const std::int64_t count = std::min(block, queries.size(0) - first);
-    at::Tensor cosines = at::mm(queries.narrow(0, first, count), transposed);
+    at::Tensor cosines = buffer.narrow(0, 0, count);
+    at::mm_out(cosines, queries.narrow(0, first, count), transposed);
     use(first, cosines);
   }
 }

@@ -30,7 +30,8 @@ std::vector<std::int64_t> cosine_histogram(const at::Tensor& cosines);
 /// What these bins are, for JSON.
 nlohmann::json cosine_bins();
 
-/// Calls `use(first row, cosines [rows, m])` for block after block of `queries`.
+/// Calls `use(first row, cosines [rows, m])` for block after block of `queries`; the cosines are overwritten
+/// by the next block.
 void for_cosine_blocks(const at::Tensor& queries, const at::Tensor& keys,
                        const std::function<void(std::int64_t, at::Tensor&)>& use);
 
