@@ -105,6 +105,17 @@ int top_command(const EvalArguments& arguments, core::Run& run, core::Source& so
   return 0;
 }
 
+/// What was found feature by feature.
+core::NamedTensors feature_table(const core::RunEvaluation& evaluation) {
+  core::NamedTensors table = {{"frequency", evaluation.held_out.frequency}};
+  const auto append = [&](core::NamedTensors more) {
+    for (auto& entry : more) table.push_back(std::move(entry));
+  };
+  if (evaluation.known) append(core::known_table(*evaluation.known));
+  if (evaluation.firing) append(core::firing_table(*evaluation.firing));
+  return table;
+}
+
 /// Throws InputError for options that ask for two different things.
 void refuse_both(const EvalArguments& arguments) {
   std::vector<std::string> asked;
@@ -155,7 +166,9 @@ int eval_command(const EvalArguments& arguments) {
     listener = [&](const at::Tensor& losses) { writer->add({losses}); };
   }
   const core::RunEvaluation evaluation = run.evaluate(source, rows_wanted(arguments), truth, listener);
-  if (writer) writer->commit({}, {{"loss_unit", fmt::format("{}", evaluation.held_out.variance)}});
+  if (writer)
+    writer->commit(feature_table(evaluation),
+                   {{"loss_unit", fmt::format("{}", evaluation.held_out.variance)}});
   if (!arguments.json) {
     print_evaluation(evaluation);
     if (evaluation.losses.rows > 0) print_losses(evaluation.losses);

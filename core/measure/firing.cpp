@@ -81,4 +81,8 @@ nlohmann::json to_json(const Firing& firing) {
           {"true_l0", firing.true_l0}};
 }
 
+NamedTensors firing_table(const Firing& firing) {
+  return {{"known.precision", firing.precisions}, {"known.recall", firing.recalls}, {"known.f1", firing.f1s}};
+}
+
 }  // namespace regulon::core

@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 
+#include "core/io/named_tensors.h"
+
 namespace regulon::core {
 
 /// Each learnt feature as a detector of the true feature that its direction is nearest to by |cosine|, as in
@@ -42,5 +44,7 @@ class FiringCollector {
 };
 
 nlohmann::json to_json(const Firing& firing);
+/// By learnt feature: "known.precision", "known.recall", "known.f1" [n] float64.
+NamedTensors firing_table(const Firing& firing);
 
 }  // namespace regulon::core

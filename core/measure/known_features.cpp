@@ -165,6 +165,16 @@ nlohmann::json to_json(const KnownFeatures& known) {
           {"uniqueness", known.uniqueness}};
 }
 
+NamedTensors known_table(const KnownFeatures& known) {
+  const KnownDirections& of = known.directions;
+  NamedTensors table = {{"known.nearest", of.nearest}, {"known.nearest_cosine", of.nearest_cosine},
+                        {"known.matched", of.matched}, {"known.composed", of.composed.to(at::kLong)},
+                        {"known.best", of.best},       {"known.best_cosine", of.best_cosine}};
+  if (known.features() * known.truths() <= kTableCosines)
+    table.emplace_back("known.cosines", known_cosines(known));
+  return table;
+}
+
 std::vector<std::int64_t> reading_order(const KnownFeatures& known) {
   const auto nearest = known.directions.nearest.accessor<std::int64_t, 1>();
   const auto cosine = known.directions.nearest_cosine.accessor<float, 1>();

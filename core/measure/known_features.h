@@ -7,6 +7,8 @@
 #include <nlohmann/json_fwd.hpp>
 #include <vector>
 
+#include "core/io/named_tensors.h"
+
 namespace regulon::core {
 
 /// Where the lines are drawn.
@@ -66,6 +68,13 @@ at::Tensor known_cosines(const KnownFeatures& known);
 
 /// The comparison as JSON, without what is by feature.
 nlohmann::json to_json(const KnownFeatures& known);
+
+/// By learnt feature "known.nearest", "known.nearest_cosine", "known.matched", "known.composed", and by true
+/// one "known.best", "known.best_cosine" (see KnownDirections); "known.cosines" [n, n_true] if they are no
+/// more than kTableCosines.
+NamedTensors known_table(const KnownFeatures& known);
+/// 64 MB.
+inline constexpr std::int64_t kTableCosines = std::int64_t{1} << 24;
 
 /// Rows of the heat map in the order in which a person reads it: alive features by the true feature that they
 /// are nearest to (best match first), then the silent ones. A permutation of 0 … n - 1.

@@ -140,6 +140,11 @@ TEST_F(SolverVerbs, EvalTellsLossesAndFiring) {
   EXPECT_EQ(known.at("true_l0"), 2.0);
   EXPECT_GT(known.at("f1").get<double>(), 0.2);
   EXPECT_LE(known.at("mcc").get<double>(), 1.0);
+  EXPECT_NEAR(file.tensor("frequency").sum().item<double>(), found.at("l0").get<double>(), 1e-9);
+  EXPECT_NEAR(file.tensor("known.f1").mean().item<double>(), known.at("f1").get<double>(), 1e-12);
+  const at::Tensor alive = file.tensor("known.cosines").index({file.tensor("frequency") > 0});
+  EXPECT_TRUE(at::allclose(alive.amax(0), file.tensor("known.best_cosine"), 1e-5, 1e-6));
+  EXPECT_NEAR(alive.amax(0).clamp_min(0).mean().item<double>(), known.at("mean_best").get<double>(), 1e-5);
   const Ended text = verb("eval", {"--rows", "500"});
   expect_words(text.out, {"legacy formula", "loss of a row", "worst rows", "MCC", "precision"});
 }
