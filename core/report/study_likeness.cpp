@@ -7,7 +7,7 @@
 
 #include <algorithm>
 #include <exception>
-#include <numeric>
+#include <set>
 
 #include <regulon/matching.h>
 #include "core/io/json_file.h"
@@ -36,15 +36,19 @@ struct SeedRows {
   at::Tensor rows;   ///< [alive, d]
 };
 
+/// The hash of what the run in `folder` was trained on; empty if its manifest does not tell.
+std::string trained_on(const fs::path& folder) {
+  const nlohmann::json manifest = read_json_object(folder / "manifest.json");
+  const auto data = manifest.find("data");
+  return data != manifest.end() && data->is_string() ? data->get<std::string>() : "";
+}
+
 SeedRows read_rows(const StudyRun& run, const fs::path& folder, PluginHost& host) {
   Run opened(folder, host);
   const at::Tensor frequency = opened.evaluate(opened.source(), kAliveRows).held_out.frequency;
   const at::Tensor weight = opened.model().dictionary().detach().weight();
   const at::Tensor alive = (frequency > 0) & weight.ne(0).any(1);
-  const nlohmann::json manifest = read_json_object(folder / "manifest.json");
-  const auto data = manifest.find("data");
-  return {run.seed, data != manifest.end() && data->is_string() ? data->get<std::string>() : "",
-          unit_directions(weight.index_select(0, alive.nonzero().squeeze(1)))};
+  return {run.seed, trained_on(folder), unit_directions(weight.index_select(0, alive.nonzero().squeeze(1)))};
 }
 
 double mean_nearest(const at::Tensor& rows, const at::Tensor& among) {
@@ -86,11 +90,17 @@ class LikenessReader {
     }
     if (done.size() < 2) return;
     const std::size_t all = done.size() * (done.size() - 1) / 2;
-    if (work_ <= 0) {
+    if (work_ <= 0 || found_.points.size() == kLikePoints) {
       found_.too_many += all;
       return;
     }
     done.resize(std::min(done.size(), kLikeSeeds));
+    std::set<std::string> data;  // to open runs takes a while: not where there is nothing to compare
+    for (const StudyRun* run : done) data.insert(trained_on(StudyPaths{folder_}.run(run->name)));
+    if (data.size() == done.size()) {
+      found_.other_data += all;
+      return;
+    }
     std::vector<SeedRows> seeds;
     try {
       for (const StudyRun* run : done)

@@ -210,6 +210,15 @@ Table errors_table(const StudyRecord& study) {
   return table;
 }
 
+/// Config, seed, versions and hashes: those of one run, since what differs stands above.
+Section first_run_section(const RunRecord& run) {
+  Section section = setup_section(run);
+  section.title = "What was run";
+  section.text.push_back(
+      fmt::format("Of the run {}; the others differ by what was varied, and by the seed.", run.name));
+  return section;
+}
+
 Section maps_section(const std::vector<StudyMap>& maps, const std::string& no_maps) {
   Section section{"Learnt features", {}, {}, {}, {}};
   if (!no_maps.empty()) section.text.push_back("Not all points could be shown: " + no_maps);
@@ -312,6 +321,7 @@ Page study_page(const StudyRecord& study, const StudyParts& parts) {
   add_if_any(maps_section(parts.maps, parts.no_maps));
   add_if_any(likeness_section(parts.likeness));
   page.sections.push_back(varied_section(study));
+  if (!parts.curves.empty()) page.sections.push_back(first_run_section(parts.curves.front().runs.front()));
   page.sections.push_back(runs_section(study));
   return page;
 }
