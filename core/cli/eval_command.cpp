@@ -165,7 +165,8 @@ int eval_command(const EvalArguments& arguments) {
     writer.emplace(arguments.table, std::vector<std::string>{"loss"});
     listener = [&](const at::Tensor& losses) { writer->add({losses}); };
   }
-  const core::RunEvaluation evaluation = run.evaluate(source, rows_wanted(arguments), truth, listener);
+  core::RunEvaluation evaluation = run.evaluate(source, rows_wanted(arguments), truth, listener);
+  evaluation.coherence = run.coherence();
   if (writer)
     writer->commit(feature_table(evaluation),
                    {{"loss_unit", fmt::format("{}", evaluation.held_out.variance)}});
@@ -176,7 +177,7 @@ int eval_command(const EvalArguments& arguments) {
   }
   nlohmann::json object = core::to_json(evaluation.held_out);
   object["losses"] = core::to_json(evaluation.losses);
-  object["dictionary"] = core::to_json(evaluation.coherence);
+  if (evaluation.coherence) object["dictionary"] = core::to_json(*evaluation.coherence);
   if (evaluation.known) object["known_features"] = core::to_json(*evaluation.known);
   if (evaluation.firing) object["known_features"].update(core::to_json(*evaluation.firing));
   fmt::print("{}\n", object.dump(2));

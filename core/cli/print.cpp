@@ -70,10 +70,11 @@ void print_evaluation(const core::RunEvaluation& evaluation) {
   fmt::print("unused features     {:.2f}%\n", 100 * held_out.unused_share);
   fmt::print("cosine              {:.4f}  norm ratio {:.4f}  relative bias {:.4f}\n", held_out.cosine,
              held_out.norm_ratio, held_out.relative_bias);
-  const core::Coherence& coherence = evaluation.coherence;
-  fmt::print(
-      "dictionary rows     {:.4f} mean cosine with the nearest  {:.4f} closest pair  {} pairs above 0.5\n",
-      coherence.mean_nearest, coherence.closest, coherence.pairs_above_half);
+  if (const auto& coherence = evaluation.coherence) {
+    fmt::print(
+        "dictionary rows     {:.4f} mean cosine with the nearest  {:.4f} closest pair  {} pairs above 0.5\n",
+        coherence->mean_nearest, coherence->closest, coherence->pairs_above_half);
+  }
   if (!evaluation.known) return;
   const core::KnownFeatures& known = *evaluation.known;
   fmt::print("true features found {} of {}  (missed: {})\n", known.found.size(),

@@ -41,7 +41,6 @@ class RowsEvaluation {
   RunEvaluation result() const {
     RunEvaluation evaluation;
     evaluation.held_out = evaluator_.result();
-    evaluation.coherence = coherence_of(dictionary_.weight());
     evaluation.losses = losses_.result(evaluation.held_out.variance);
     if (truth_.defined()) evaluation.known = compare_with_known(directions_, evaluation.held_out.frequency);
     if (firing_) evaluation.firing = firing_->result();

@@ -67,7 +67,7 @@ NamedTensors weights_to_save(const Model& model, const Normalisation& normalisat
 nlohmann::json summary_of(const RunEvaluation& evaluation, const nlohmann::json& last) {
   nlohmann::json summary = {{"last", last}};
   if (evaluation.held_out.rows > 0) summary["held_out"] = to_json(evaluation.held_out);
-  summary["dictionary"] = to_json(evaluation.coherence);
+  if (evaluation.coherence) summary["dictionary"] = to_json(*evaluation.coherence);
   if (evaluation.known) summary["known_features"] = to_json(*evaluation.known);
   if (evaluation.firing) summary["known_features"].update(to_json(*evaluation.firing));
   return summary;
@@ -163,6 +163,7 @@ class Training {
     } catch (const InputError& error) {
       throw RunError(error.problems());  // held-out rows that cannot be used: training itself is done
     }
+    result.evaluation.coherence = coherence_of(trainer_.model().dictionary().detach().weight());
     result.finished = true;
     if (folder_.finished()) return;  // a run resumed after its end is only looked at
     folder_.write_weights(weights_to_save(trainer_.model(), normalisation_, costs));
@@ -308,6 +309,8 @@ Source& Run::source() {
   if (!source_) source_ = open_source(config_);
   return *source_;
 }
+
+Coherence Run::coherence() const { return coherence_of(model_->dictionary().detach().weight()); }
 
 RunEvaluation Run::evaluate(Source& source, std::int64_t rows, const at::Tensor& truth,
                             const RowListener& listener) {

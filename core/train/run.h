@@ -41,7 +41,7 @@ struct RunEvaluation {
   std::optional<Firing> firing;  ///< where the data knows which true features are active
   /// Of |x - xhat|^2, in units of the rows' mean squared distance from their mean: the mean is the FVU.
   LossSpread losses;
-  Coherence coherence;  ///< of the dictionary's rows
+  std::optional<Coherence> coherence;  ///< of the dictionary's rows, where somebody asked for it
 };
 
 /// Hears the losses of the next held-out rows: |x - xhat|^2 [B] double, of rows as stored.
@@ -95,6 +95,8 @@ class Run {
   /// `truth` if given.
   RunEvaluation evaluate(Source& source, std::int64_t rows, const at::Tensor& truth = {},
                          const RowListener& listener = {});
+  /// How near the dictionary's rows lie to each other.
+  Coherence coherence() const;
   /// The `k` rows in which each feature is most strongly active, of at most `rows` held-out rows of `source`;
   /// labels are token ids, where the source has them.
   FeatureRows top_rows(Source& source, std::int64_t rows, std::int64_t k);

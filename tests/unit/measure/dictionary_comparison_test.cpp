@@ -68,22 +68,6 @@ TEST(DictionaryComparison, OfManyFeaturesSomeLookForTheirNearestWithin) {
   EXPECT_NEAR(mean(compare_dictionaries(a, a)), best.mean().item<double>(), 1e-5);
 }
 
-TEST(DictionaryComparison, MatchingIsTheSameWhoeverLookedForTheNearest) {
-  for (const auto& [n, m] : {std::pair<std::int64_t, std::int64_t>{400, 300}, {300, 400}}) {
-    const at::Tensor a = unit_directions(some_dictionary(n, 16, 12));
-    const at::Tensor b = unit_directions(some_dictionary(m, 16, 13));
-    const NearestBothWays nearest{nearest_directions(a, b, 100), nearest_directions(b, a, 100)};
-    const Matching looked = match_directions(a, b);
-    const Matching given = match_directions(a, b, {}, &nearest);
-    EXPECT_TRUE(at::equal(given.other, looked.other));
-    EXPECT_EQ(given.mean, looked.mean);
-    EXPECT_TRUE(given.exact);
-    MatchSettings absolute;
-    absolute.absolute = true;  // what is nearest by sign is of no use then
-    EXPECT_EQ(match_directions(a, b, absolute, &nearest).mean, match_directions(a, b, absolute).mean);
-  }
-}
-
 TEST(DictionaryComparison, TheSeedIsOfTheRandomDirectionsOnly) {
   const at::Tensor a = some_dictionary(60, 8, 5);
   const at::Tensor b = some_dictionary(70, 8, 6);
