@@ -45,8 +45,9 @@ int train_command(const TrainArguments& arguments) {
   std::signal(SIGINT, on_interrupt);
   std::signal(SIGTERM, on_interrupt);
   core::TrainResult result;
+  fs::path under_way = folder;
   {
-    std::string title;
+    std::string title;  // of the stage under way
     std::optional<Progress> progress;
     core::TrainCallbacks callbacks;
     callbacks.on_start = [&](std::int64_t step) {
@@ -55,13 +56,14 @@ int train_command(const TrainArguments& arguments) {
     callbacks.on_report = [&](const core::Report& report) { progress->show(report); };
     callbacks.stop = [] { return interrupted != 0; };
     result = core::train_stages(stages, host, arguments.resume, callbacks, [&](const core::Stage& stage) {
+      under_way = stage.folder;
       title = stage.config.run.name + (stage.name.empty() ? "" : ", stage " + stage.name);
       progress.emplace(title);
     });
   }
   if (!result.finished) {
     fmt::print(stderr, "Stopped; a checkpoint is written in {}. The same command with --resume goes on.\n",
-               folder.string());
+               under_way.string());
     return kInterrupted;
   }
   print_evaluation(result.evaluation);

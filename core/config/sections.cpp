@@ -75,7 +75,8 @@ void ModelSection::declare(Declaration<ModelSection>& d) {
       .choices({"nothing", "init", "decoder"})
       .doc(
           "what stays as it is: the features of `init`, which come first and beside which new ones learn (a "
-          "stage); or all decoder rows (a control: a random dictionary unless `init` gives one)");
+          "stage; under topk and batch_topk old and new compete for the k places); or all decoder rows (a "
+          "control: a random dictionary unless `init` gives one)");
   d.param("prune_above", &ModelSection::prune_above)
       .doc(
           "at inference, keep a code only if it explains more than this of what the row's others leave, "

@@ -53,15 +53,30 @@ std::vector<WrittenStage> read_stages(const doc::Value& value, doc::Problems& pr
   return stages;
 }
 
-/// Makes a later stage start from the run in `before`, unless the file says otherwise.
-void start_from(const fs::path& before, const fs::path& file, doc::Table& document) {
+bool edits_key(const std::vector<Edit>& edits, const std::string& key) {
+  return std::any_of(edits.begin(), edits.end(), [&](const Edit& edit) { return edit.key == key; });
+}
+
+/// Makes a later stage start from the run in `before`, and freeze it, unless its own edits say otherwise: an
+/// `init` of the whole config is the first stage's.
+void start_from(const fs::path& before, const fs::path& file, const WrittenStage& stage, doc::Table& document,
+                doc::Problems& problems) {
   doc::Entry* model = document.find("model");
   if (model == nullptr || model->value.table() == nullptr) return;  // told when the document is read
   doc::Table& table = *model->value.table();
-  if (table.find("init") != nullptr) return;
+  if (edits_key(stage.edits, "model.init")) return;
   const fs::path home = (fs::current_path() / file).lexically_normal().parent_path();
   const fs::path there = (fs::current_path() / before).lexically_normal();
   table.set("init", {table.place, there.lexically_relative(home).string()});
+  table.set("init_part", {table.place, std::string("both")});
+  if (edits_key(stage.edits, "model.freeze")) return;
+  const doc::Entry* freeze = table.find("freeze");
+  if (freeze != nullptr && std::get_if<std::string>(&freeze->value.held) != nullptr &&
+      std::get<std::string>(freeze->value.held) == "decoder") {
+    problems.add(freeze->value.place, "'freeze' of [model] contradicts the stages",
+                 "freeze = \"init\", which every later stage has by itself", found(freeze->value),
+                 "make the control of each stage's own config, without [[stage]]");
+  }
   table.set("freeze", {table.place, std::string("init")});
 }
 
@@ -129,7 +144,7 @@ std::vector<Stage> load_stages(const fs::path& file, const std::vector<Override>
     doc::Table document = opened.document;
     for (const Edit& edit : one.edits) apply_edit(edit, document, own);
     for (const Override& text : overrides) doc::apply_override(text, document, own);
-    if (!stages.empty()) start_from(stages.back().folder, opened.file, document);
+    if (!stages.empty()) start_from(stages.back().folder, opened.file, one, document, own);
     const fs::path whole = folder_of(document, out);
     Config config = config_of(one.name, document, opened.file, catalogue, own);
     require_growth(stages, config, one.name, entry->value.place);

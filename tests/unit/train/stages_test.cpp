@@ -198,6 +198,42 @@ plugin = "l1"
   expect_error<InputError>([&] { train_stages(read, host_, false, {}); }, {"exists already", "--resume"});
 }
 
+TEST_F(Stages, StartFromTheOneBeforeWhateverTheFirstStartsFrom) {
+  trained("base", config(6, "", kUncentred, 2));
+  const std::string stages = "[[stage]]\n[[stage]]\nset = [\"model.features=10\"]\n";
+  const auto read = [&](const std::string& model, const std::string& more, const std::vector<Override>& set) {
+    tests::write_file(scratch_ / "config.toml", text(6, model, kUncentred, 2, more));
+    return load_stages(scratch_ / "config.toml", set, scratch_ / "out", host_);
+  };
+  for (const auto& chain : {read("init = \"base\"\ninit_part = \"decoder\"\n", stages, {}),
+                            read("", stages, {"model.init=base"})}) {
+    EXPECT_EQ(chain[0].config.model.init, "base");
+    EXPECT_EQ(chain[0].config.model.freeze, "nothing");
+    EXPECT_EQ(chain[1].config.model.init, "out/stages/1");
+    EXPECT_EQ(chain[1].config.model.init_part, "both");
+    EXPECT_EQ(chain[1].config.model.freeze, "init");
+  }
+  const auto own = read("", "[[stage]]\n[[stage]]\nset = [\"model.freeze=nothing\"]\n", {});
+  EXPECT_EQ(own[1].config.model.init, "out/stages/1");
+  EXPECT_EQ(own[1].config.model.freeze, "nothing") << "all features go on to learn together";
+  expect_error<InputError>([&] { read("", stages, {"model.freeze=decoder"}); },
+                           {"contradicts the stages", "freeze = \"init\"", "in stage '2'"});
+}
+
+TEST_F(Stages, KeepFrozenRowsWhereFeaturesCompete) {
+  for (const std::string activation : {"topk", "batch_topk"}) {
+    SCOPED_TRACE(activation);
+    fs::remove_all(scratch_ / "first");
+    fs::remove_all(scratch_ / "second");
+    const std::string encoder = kUncentred + "activation = \"" + activation + "\"\nk = 2\n";
+    const fs::path first = trained("first", config(6, "", encoder));
+    const fs::path second = trained("second", config(10, kStage, encoder));
+    for (const char* name : {"decoder.weight", "encoder.weight", "encoder.bias"}) {
+      EXPECT_TRUE(weight(second, name).narrow(0, 0, 6).equal(weight(first, name))) << name;
+    }
+  }
+}
+
 TEST_F(Stages, GoOnWhereTheyWereStopped) {
   tests::write_file(scratch_ / "config.toml",
                     text(6, "", kUncentred, 12, "[[stage]]\n[[stage]]\nset = [\"model.features=10\"]\n"));
