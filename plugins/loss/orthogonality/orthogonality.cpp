@@ -22,7 +22,7 @@ using regulon::ops::PairPenalty;
 /// the features that look for a neighbour; exact ties share the weight of one. A neighbour is pulled whether
 /// or not it fired. With co-activation a pair weighs by how much its features fire (C2R, arXiv 2606.30609:
 /// "norms", cosine "signed", shape "square") or fire together ("joint"). Weights and the choice of pairs are
-/// constants in the gradient. Frozen decoder rows are looked at by others, look at none, and get no gradient.
+/// constants in the gradient. Frozen features are looked at by others, look at none, and get no gradient.
 class Orthogonality final : public regulon::LossTerm {
  public:
   static void declare(regulon::Declaration<Orthogonality>& d);
@@ -216,16 +216,19 @@ PairPenalty Orthogonality::penalty() const {
 
 Orthogonality::Rows Orthogonality::rows_of(const regulon::StepView& step) const {
   const regulon::Dictionary& dictionary = step.dictionary();
+  const std::int64_t frozen = dictionary.frozen_rows();
   if (rows_ == "encoder") {
     const auto& units = step.once("unit encoder rows", [&] {
       const regulon::Dictionary encoder(step.encoder_directions(), dictionary.bias(), 0, false);
       return std::vector<at::Tensor>{encoder.unit_rows()};
     });
-    return {step.encoder_directions(), units[0], wanted_of(step, 0)};
+    // Where all decoder rows are frozen (a control), the encoder learns.
+    const std::int64_t first = frozen == dictionary.features() ? 0 : frozen;
+    return {held(step.encoder_directions(), first), held(units[0], first), wanted_of(step, first)};
   }
-  const std::int64_t frozen = dictionary.frozen_rows();
-  // Rows that the core keeps at norm one need not be made so again to be searched.
-  const bool are_units = dictionary.unit_norm() && pairs_ != "all";
+  // Rows that the core keeps at norm one need not be made so again to be searched; frozen ones it leaves
+  // alone.
+  const bool are_units = dictionary.unit_norm() && pairs_ != "all" && frozen == 0;
   return {held(dictionary.weight(), frozen),
           are_units ? dictionary.weight() : held(dictionary.unit_rows(), frozen), wanted_of(step, frozen)};
 }

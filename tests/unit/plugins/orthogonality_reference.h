@@ -208,7 +208,8 @@ inline at::Tensor coactivation(const at::Tensor& codes, const Settings& settings
 /// The term's value, with gradient, of a step.
 inline at::Tensor dense_orthogonality(const PairStep& step, const Settings& settings) {
   const bool encoder = word(settings, "rows", "decoder") == "encoder";
-  const std::int64_t frozen = encoder ? 0 : step.frozen;
+  // All decoder rows frozen is the control, in which the encoder learns.
+  const std::int64_t frozen = encoder && step.frozen == step.weight.size(0) ? 0 : step.frozen;
   const at::Tensor given = encoder ? step.directions : step.weight;
   const std::int64_t n = given.size(0);
   const at::Tensor rows = at::cat({given.slice(0, 0, frozen).detach(), given.slice(0, frozen)});

@@ -142,6 +142,7 @@ TEST_P(OrthogonalityModes, NobodyLooksForANeighbour) {
   one.codes.select(1, 4).fill_(1);
   expect_as_dense(silent, with(settings, {{"scope", "active"}}), pairs + ", all dead");
   expect_as_dense(frozen, settings, pairs + ", all frozen");
+  expect_as_dense(frozen, with(settings, {{"rows", "encoder"}}), pairs + ", all decoder rows frozen");
   if (pairs != "unique") expect_as_dense(one, with(settings, {{"scope", "active"}}), pairs + ", one active");
   for (const std::int64_t n : {1, 2}) {
     const PairStep few(n, 4, 6, 80);
