@@ -108,7 +108,7 @@ class Beside {
   ops::Neighbours nearest(const at::Tensor& weight) { return lists_.nearest(weight); }
   std::map<std::string, double> report() const { return lists_.report(); }
   std::int64_t cursor() const {
-    return static_cast<std::int64_t>(preparation_.states()[2].tensor[kCursor].item<double>());
+    return static_cast<std::int64_t>(preparation_.states()[3].tensor[kCursor].item<double>());
   }
   void copy_state_of(const Beside& other) {
     for (std::size_t i = 0; i < preparation_.states().size(); ++i)

@@ -14,7 +14,7 @@ namespace regulon {
 struct NeighbourListSettings {
   /// m: the neighbours that are remembered of each row; one and a half times the rank where that is more.
   std::int64_t length = 16;
-  double period = 40;       ///< calls, at first, in which every row's list is made anew once; it adapts
+  double period = 80;       ///< calls, at first, in which every row's list is made anew once; it adapts
   double tolerance = 1e-3;  ///< mean deficit in cosine up to which the period may grow
   /// Calls from one look at all cosines of a row's list to the next; a tenth of the period where that is
   /// more.
@@ -25,9 +25,10 @@ struct NeighbourListSettings {
 };
 
 /// The m nearest rows of each row, as lists that are made anew in rotation: n / period rows a call, by one
-/// product of these with all rows, exactly. Between, the r-th nearest of a row is the r-th in its list by
-/// today's cosines. Never n x n: O(n m) memory, and time of n / period rows' products. With `renew_every` all
-/// lists are made anew together, at a fixed period (Steiner, in the comments to Till 2024).
+/// product of these with all rows, exactly; on the way each of them gets into the lists of the rows that it
+/// has come near. Between, the r-th nearest of a row is the r-th in its list by today's cosines. Never n x n:
+/// O(n m) memory, and time of n / period rows' products. With `renew_every` all lists are made anew together,
+/// at a fixed period (Steiner, in the comments to Till 2024).
 ///
 /// Each list that is made anew tells for free what the old one missed: *recall* is the share of rows for
 /// which the neighbour that was handed out had the cosine of the true one, and *deficit* by how much cosine
@@ -51,6 +52,7 @@ class NeighbourLists {
   NeighbourListSettings settings_;
   at::Tensor ids_;     ///< [n, m] int32: nearest first as last ranked; -1 where there are fewer than m others
   at::Tensor places_;  ///< [n, 2] int32: where in the list the r-th nearest begins, and how many tie
+  at::Tensor reach_;   ///< [n] float: what gets into the list, as last ranked
   at::Tensor figures_;  ///< [9] double: see ListFigure
 };
 

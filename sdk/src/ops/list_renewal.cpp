@@ -5,10 +5,11 @@
 #include <regulon/error.h>
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <limits>
-#include <mutex>
 #include <type_traits>
+#include <utility>
 
 #include "ops/support.h"
 
@@ -22,26 +23,32 @@ constexpr std::int64_t kSampleRows = 1024;  ///< from which a row without a list
 
 template <typename T>
 void ListRenewal<T>::renew_tile(std::int64_t begin, std::int64_t end) {
-  const std::int64_t columns = end - begin;
   const std::int64_t width = sizes_.width();
-  const std::unique_ptr<Screen<T>> screen = make_screen(rows_.narrow(0, begin, columns));
-  const std::vector<T> cuts = cuts_of(begin, columns);
-  std::vector<std::vector<std::int32_t>> found(static_cast<std::size_t>(columns));
-  std::mutex appending;
+  Tile tile{begin, end - begin, make_screen(rows_.narrow(0, begin, end - begin)),
+            cuts_of(begin, end - begin)};
   const std::int64_t blocks = (n_ + kRenewalRows - 1) / kRenewalRows;
-  const std::int64_t block_cost = kRenewalRows * columns * width / 16;
+  std::vector<Found> found(static_cast<std::size_t>(blocks));
+  const std::int64_t block_cost = kRenewalRows * tile.columns * width / 16;
   at::parallel_for(0, blocks, grain_for(block_cost), [&](std::int64_t first, std::int64_t last) {
-    Hits hits;
-    for (std::int64_t block = first; block < last; ++block)
-      meet(*screen, block * kRenewalRows, std::min(n_, (block + 1) * kRenewalRows), begin, cuts, hits);
-    const std::scoped_lock lock(appending);
-    for (const auto& [column, row] : hits) found[static_cast<std::size_t>(column)].push_back(row);
+    for (std::int64_t block = first; block < last; ++block) {
+      meet(tile, block * kRenewalRows, std::min(n_, (block + 1) * kRenewalRows),
+           found[static_cast<std::size_t>(block)]);
+    }
   });
-  at::parallel_for(0, columns, grain_for(2 * table_.most() * width),
-                   [&](std::int64_t first, std::int64_t last) {
-                     for (std::int64_t column = first; column < last; ++column)
-                       choose(begin + column, found[static_cast<std::size_t>(column)]);
-                   });
+  std::vector<std::vector<std::int32_t>> candidates(static_cast<std::size_t>(tile.columns));
+  for (const Found& block : found) {
+    for (const auto& [column, row] : block.by_column)
+      candidates[static_cast<std::size_t>(column)].push_back(row);
+  }
+  const std::int64_t cost = 2 * table_.most() * width;
+  at::parallel_for(0, tile.columns, grain_for(cost), [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t column = first; column < last; ++column)
+      choose(begin + column, candidates[static_cast<std::size_t>(column)]);
+  });
+  at::parallel_for(0, blocks, grain_for(cost), [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t block = first; block < last; ++block)
+      take_in(found[static_cast<std::size_t>(block)].by_row);
+  });
 }
 
 template <typename T>
@@ -97,28 +104,56 @@ T ListRenewal<T>::cut_of(std::int64_t row, std::vector<std::int32_t>& sample, st
   return found[static_cast<std::size_t>(most - 1)];
 }
 
-/// Adds to `hits` each (column, row) of the rows [first, last) that could reach the column's cut.
+/// Holds the rows [first, last) against the tile's.
 template <typename T>
-void ListRenewal<T>::meet(const Screen<T>& screen, std::int64_t first, std::int64_t last, std::int64_t begin,
-                          const std::vector<T>& cuts, Hits& hits) const {
-  const std::int64_t columns = screen.features();
-  at::Tensor product = at::empty({last - first, columns}, rows_.options());
-  screen.product(first, 0, product);
-  const std::array<T, 2> error = screen.tile_error(0, columns);
+void ListRenewal<T>::meet(const Tile& tile, std::int64_t first, std::int64_t last, Found& found) const {
+  at::Tensor product = at::empty({last - first, tile.columns}, rows_.options());
+  tile.screen->product(first, 0, product);
+  const std::array<T, 2> error = tile.screen->tile_error(0, tile.columns);
   const KernelTable<T>& kernels = best_kernels<T>();
   const auto scan = sizes_.absolute() ? kernels.scan_absolute : kernels.scan_signed;
-  std::vector<T> reached(cuts.size());
-  std::vector<std::int32_t> found(cuts.size() + 16);
+  std::vector<T> cuts(tile.cuts.size());
+  std::vector<std::int32_t> places(tile.cuts.size() + 16);
   for (std::int64_t row = first; row < last; ++row) {
-    const T* const tile_row = product.const_data_ptr<T>() + (row - first) * columns;
-    const T slack = screen.row_of_tile(row, 0, columns, tile_row, error, nullptr).error;
-    for (std::size_t i = 0; i < cuts.size(); ++i) reached[i] = cuts[i] - slack;
-    const std::int64_t count =
-        scan(tile_row, columns, std::numeric_limits<T>::infinity(), reached.data(), found.data());
-    for (std::int64_t i = 0; i < count; ++i) {
-      if (begin + found[static_cast<std::size_t>(i)] == row) continue;
-      hits.emplace_back(found[static_cast<std::size_t>(i)], static_cast<std::int32_t>(row));
-    }
+    const T* const sizes = product.const_data_ptr<T>() + (row - first) * tile.columns;
+    const T slack = tile.screen->row_of_tile(row, 0, tile.columns, sizes, error, nullptr).error;
+    for (std::size_t i = 0; i < cuts.size(); ++i) cuts[i] = tile.cuts[i] - slack;
+    // A list that is made anew takes nobody in.
+    const bool is_of_tile = row >= tile.begin && row < tile.begin + tile.columns;
+    const T row_cut =
+        is_of_tile ? std::numeric_limits<T>::infinity() : static_cast<T>(table_.reach(row)) - slack;
+    const std::int64_t count = scan(sizes, tile.columns, row_cut, cuts.data(), places.data());
+    places.resize(static_cast<std::size_t>(count));
+    sort_out(tile, row, row_cut, sizes, cuts, places, found);
+    places.resize(tile.cuts.size() + 16);
+  }
+}
+
+/// Of the columns at `places`, which have reached their own cut or the row's.
+template <typename T>
+void ListRenewal<T>::sort_out(const Tile& tile, std::int64_t row, T row_cut, const T* sizes,
+                              const std::vector<T>& cuts, const std::vector<std::int32_t>& places,
+                              Found& found) const {
+  for (const std::int32_t column : places) {
+    const auto other = static_cast<std::int32_t>(tile.begin + column);
+    if (other == row) continue;
+    const T size = sizes_.absolute() ? std::fabs(sizes[column]) : sizes[column];
+    if (size >= cuts[static_cast<std::size_t>(column)])
+      found.by_column.emplace_back(column, static_cast<std::int32_t>(row));
+    if (size >= row_cut && !table_.holds(row, other))
+      found.by_row.emplace_back(static_cast<std::int32_t>(row), other);
+  }
+}
+
+/// Ranks the lists of the rows of `hits` with those that they are to take in.
+template <typename T>
+void ListRenewal<T>::take_in(const Hits& hits) {
+  std::vector<std::int32_t> candidates;
+  for (std::size_t i = 0; i < hits.size();) {
+    const std::int64_t row = hits[i].first;
+    candidates.assign(table_.list(row), table_.list(row) + table_.length(row));
+    for (; i < hits.size() && hits[i].first == row; ++i) candidates.push_back(hits[i].second);
+    if (!sizes_.is_zero(row)) choose(row, candidates);
   }
 }
 

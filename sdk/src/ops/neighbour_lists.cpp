@@ -3,6 +3,7 @@
 #include <regulon/neighbour_lists.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "ops/list_rotation.h"
 #include "ops/neighbour_table.h"
@@ -49,8 +50,10 @@ void NeighbourLists::prepare(Preparation& preparation, const NeighbourListSettin
   const std::int64_t most = std::clamp<std::int64_t>(length, 1, std::max<std::int64_t>(1, n - 1));
   preparation.state("neighbours.ids", ids_, {n, most}, at::kInt);
   preparation.state("neighbours.places", places_, {n, 2}, at::kInt);
+  preparation.state("neighbours.reach", reach_, {n}, at::kFloat);
   preparation.state("neighbours.figures", figures_, {detail::list_figure_count}, at::kDouble);
   ids_.fill_(-1);
+  reach_.fill_(std::numeric_limits<float>::infinity());
   const double period = settings.renew_every > 0
                             ? static_cast<double>(settings.renew_every)
                             : std::clamp(settings.period, detail::kShortestPeriod, detail::kLongestPeriod);
@@ -65,7 +68,7 @@ ops::Neighbours NeighbourLists::nearest(const at::Tensor& unit_rows, std::int64_
                  detail::text_of(unit_rows));
   }
   const at::Tensor rows = unit_rows.detach().contiguous();
-  detail::NeighbourTable table(ids_, places_, settings_.rank);
+  detail::NeighbourTable table(ids_, places_, reach_, settings_.rank);
   detail::by_dtype(rows, [&](auto zero) {
     detail::ListRotation<decltype(zero)>(rows, settings_, table, figures_, first).turn();
   });

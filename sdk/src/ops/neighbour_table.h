@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 namespace regulon::ops::detail {
@@ -23,10 +24,12 @@ struct RankedNeighbour {
 class NeighbourTable {
  public:
   /// `ids` [n, m] int32, nearest first as last ranked, -1 where there are fewer; `places` [n, 2] int32: the
-  /// place in the list of the first that is rank-th nearest, and how many are.
-  NeighbourTable(const at::Tensor& ids, const at::Tensor& places, std::int64_t rank)
+  /// place in the list of the first that is rank-th nearest, and how many are; `reach` [n] float: what a row
+  /// must be the size of to get into the list.
+  NeighbourTable(const at::Tensor& ids, const at::Tensor& places, const at::Tensor& reach, std::int64_t rank)
       : ids_(ids.mutable_data_ptr<std::int32_t>()),
         places_(places.mutable_data_ptr<std::int32_t>()),
+        reach_(reach.mutable_data_ptr<float>()),
         rows_(ids.size(0)),
         most_(ids.size(1)),
         rank_(rank) {}
@@ -40,6 +43,11 @@ class NeighbourTable {
   /// Those of the row's list that are its rank-th nearest.
   const std::int32_t* wanted(std::int64_t row) const { return list(row) + places_[2 * row]; }
   std::int64_t ties(std::int64_t row) const { return places_[2 * row + 1]; }
+  /// As last ranked: rounded, and so no bound.
+  float reach(std::int64_t row) const { return reach_[row]; }
+  bool holds(std::int64_t row, std::int32_t other) const {
+    return std::find(list(row), list(row) + most_, other) != list(row) + most_;
+  }
   /// Which of `length` ranked ones is the rank-th, or the last there is.
   std::int64_t place_of_rank(std::int64_t length) const { return std::min(rank_, length) - 1; }
 
@@ -54,6 +62,8 @@ class NeighbourTable {
     std::fill(to + held, to + most_, -1);
     std::int32_t* const place = places_ + 2 * row;
     place[0] = place[1] = 0;
+    reach_[row] = held < most_ ? std::numeric_limits<float>::lowest()
+                               : static_cast<float>(neighbours[static_cast<std::size_t>(held - 1)].size);
     if (held == 0) return;
     const T size = neighbours[static_cast<std::size_t>(place_of_rank(held))].size;
     if (absolute && size == 0) return;
@@ -67,6 +77,7 @@ class NeighbourTable {
  private:
   std::int32_t* ids_;
   std::int32_t* places_;
+  float* reach_;
   std::int64_t rows_;
   std::int64_t most_;
   std::int64_t rank_;

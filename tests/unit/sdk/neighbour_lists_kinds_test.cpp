@@ -190,6 +190,31 @@ TEST(NeighbourListKinds, RowsThatTurnToZeroLeaveTheListsThatAreRanked) {
   }
 }
 
+TEST(NeighbourListKinds, ARowThatIsMadeAnewGetsIntoTheListsOfThoseItIsNear) {
+  at::manual_seed(66);
+  NeighbourListSettings settings;
+  settings.period = 10;
+  settings.length = 4;
+  Lists kept(100, 30, settings);
+  at::Tensor rows = test::random_units(100, 30, at::kFloat);
+  kept.lists.nearest(rows);
+  const at::Tensor held = kept.preparation.states()[0].tensor.clone();
+  const auto move = [&](std::int64_t row, std::int64_t other) {
+    const at::Tensor next = rows[other] + 0.3 * rows[row];
+    rows[row].copy_(next / next.norm());
+  };
+  move(3, 57);   // row 3 is among the ten whose turn it is
+  move(60, 71);  // neither of these is
+  ASSERT_FALSE((held[57] == 3).any().item<bool>());
+  ASSERT_FALSE((held[71] == 60).any().item<bool>());
+  const ops::Neighbours found = kept.lists.nearest(rows);
+  EXPECT_EQ(found.other[57].item<std::int64_t>(), 3);
+  EXPECT_NE(found.other[71].item<std::int64_t>(), 60);
+  // What it pushed out was the least near.
+  EXPECT_EQ((kept.preparation.states()[0].tensor[57].unsqueeze(1) == held[57].unsqueeze(0)).sum().item<int>(),
+            3);
+}
+
 TEST(NeighbourListKinds, OtherRowsThanPreparedForAreRefused) {
   NeighbourLists lists;
   EXPECT_THROW(lists.nearest(at::eye(4)), RunError);
