@@ -34,7 +34,8 @@ struct NeighbourListSettings {
 /// which the neighbour that was handed out had the cosine of the true one, and *deficit* by how much cosine
 /// the others were off, on average over all rows. That is unbiased for lists at the end of their life, and so
 /// a bound on average for all. In rotation the period shrinks when the deficit of a rotation exceeds the
-/// tolerance, grows when it is below half of it, and doubles when it is below a quarter.
+/// tolerance, or that of an eighth of one twice the tolerance; it grows when it is below half of it, and
+/// doubles when it is below a quarter.
 class NeighbourLists {
  public:
   /// Registers what is kept, under "neighbours.…". To be called once, in the plugin's own `prepare`.
@@ -53,7 +54,7 @@ class NeighbourLists {
   at::Tensor ids_;     ///< [n, m] int32: nearest first as last ranked; -1 where there are fewer than m others
   at::Tensor places_;  ///< [n, 2] int32: where in the list the r-th nearest begins, and how many tie
   at::Tensor reach_;   ///< [n] float: what gets into the list, as last ranked
-  at::Tensor figures_;  ///< [9] double: see ListFigure
+  at::Tensor figures_;  ///< [11] double: see ListFigure
 };
 
 }  // namespace regulon

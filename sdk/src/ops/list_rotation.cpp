@@ -12,6 +12,8 @@ namespace regulon::ops::detail {
 namespace {
 
 constexpr double kRanksPerPeriod = 10;  ///< how often in its life a list is ranked at least
+constexpr std::int64_t kLooksPerRotation = 8;
+constexpr double kShorter = 0.6;
 
 }  // namespace
 
@@ -26,7 +28,11 @@ void ListRotation<T>::turn() {
     renewal_.renew(begin, end);
     audit(begin, used);
     if (begin < end) figures_[list_cursor] = static_cast<double>(end == n_ ? first_ : end);
-    if (begin < end && end == n_) end_rotation();
+    if (begin < end && end == n_) {
+      end_rotation();
+    } else if (kLooksPerRotation * begin / n_ < kLooksPerRotation * end / n_) {
+      hurry();
+    }
   }
   figures_[list_calls] += 1;
 }
@@ -121,16 +127,28 @@ void ListRotation<T>::audit(std::int64_t begin, const std::vector<T>& used) {
   }
 }
 
+/// Does not wait for the end of a rotation that goes badly.
+template <typename T>
+void ListRotation<T>::hurry() {
+  const double rows = figures_[list_audited] - figures_[list_checked_rows];
+  const double deficit = (figures_[list_sum_deficit] - figures_[list_checked_deficit]) / rows;
+  figures_[list_checked_rows] = figures_[list_audited];
+  figures_[list_checked_deficit] = figures_[list_sum_deficit];
+  if (deficit > 2 * settings_.tolerance)
+    figures_[list_period] = std::max(kShortestPeriod, kShorter * figures_[list_period]);
+}
+
 template <typename T>
 void ListRotation<T>::end_rotation() {
   double* const figures = figures_;
   figures[list_recall] = figures[list_sum_found] / figures[list_audited];
   figures[list_deficit] = figures[list_sum_deficit] / figures[list_audited];
   figures[list_sum_found] = figures[list_sum_deficit] = figures[list_audited] = 0;
+  figures[list_checked_rows] = figures[list_checked_deficit] = 0;
   figures[list_rotations] += 1;
   if (settings_.renew_every > 0) return;
   if (figures[list_deficit] > settings_.tolerance) {
-    figures[list_period] *= 0.6;
+    figures[list_period] *= kShorter;
   } else if (figures[list_deficit] < settings_.tolerance / 4) {
     figures[list_period] *= 2;
   } else if (figures[list_deficit] < settings_.tolerance / 2) {

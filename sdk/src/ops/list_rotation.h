@@ -25,6 +25,8 @@ enum ListFigure : std::int64_t {
   list_sum_deficit,
   list_audited,
   list_rotations,
+  list_checked_deficit,  ///< list_sum_deficit when it was last looked at
+  list_checked_rows,     ///< list_audited then
   list_figure_count
 };
 
@@ -55,6 +57,7 @@ class ListRotation {
   void rank_row(std::int64_t row, std::vector<T>& found, std::vector<RankedNeighbour<T>>& ranked);
   std::vector<T> sizes_in_use(std::int64_t begin, std::int64_t end) const;
   void audit(std::int64_t begin, const std::vector<T>& used);
+  void hurry();
   void end_rotation();
   std::int64_t calls() const { return static_cast<std::int64_t>(figures_[list_calls]); }
 
