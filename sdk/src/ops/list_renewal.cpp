@@ -123,16 +123,14 @@ void ListRenewal<T>::meet(const Tile& tile, std::int64_t first, std::int64_t las
     const T row_cut =
         is_of_tile ? std::numeric_limits<T>::infinity() : static_cast<T>(table_.reach(row)) - slack;
     const std::int64_t count = scan(sizes, tile.columns, row_cut, cuts.data(), places.data());
-    places.resize(static_cast<std::size_t>(count));
-    sort_out(tile, row, row_cut, sizes, cuts, places, found);
-    places.resize(tile.cuts.size() + 16);
+    sort_out(tile, row, row_cut, sizes, cuts, {places.data(), static_cast<std::size_t>(count)}, found);
   }
 }
 
 /// Of the columns at `places`, which have reached their own cut or the row's.
 template <typename T>
 void ListRenewal<T>::sort_out(const Tile& tile, std::int64_t row, T row_cut, const T* sizes,
-                              const std::vector<T>& cuts, const std::vector<std::int32_t>& places,
+                              const std::vector<T>& cuts, std::span<const std::int32_t> places,
                               Found& found) const {
   for (const std::int32_t column : places) {
     const auto other = static_cast<std::int32_t>(tile.begin + column);

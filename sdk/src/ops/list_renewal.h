@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -51,7 +52,7 @@ class ListRenewal {
   T cut_of(std::int64_t row, std::vector<std::int32_t>& sample, std::vector<T>& found) const;
   void meet(const Tile& tile, std::int64_t first, std::int64_t last, Found& found) const;
   void sort_out(const Tile& tile, std::int64_t row, T row_cut, const T* sizes, const std::vector<T>& cuts,
-                const std::vector<std::int32_t>& places, Found& found) const;
+                std::span<const std::int32_t> places, Found& found) const;
   void take_in(const Hits& hits);
   void choose(std::int64_t row, std::vector<std::int32_t>& candidates);
 

@@ -135,6 +135,30 @@ TYPED_TEST(Kernels, CutsAreReachedByAtLeastAsManyAsWanted) {
   }
 }
 
+TYPED_TEST(Kernels, SizesThatReachACutAreFound) {
+  at::manual_seed(6);
+  for (const std::int64_t count : {1, 7, 16, 77}) {
+    const at::Tensor numbers = at::randn({count}, TestFixture::kType);
+    const at::Tensor cuts = at::randn({count}, TestFixture::kType) + 1;
+    for (const bool absolute : {true, false}) {
+      const at::Tensor sizes = absolute ? numbers.abs() : numbers;
+      for (const TypeParam* const column_cuts :
+           {cuts.data_ptr<TypeParam>(), static_cast<TypeParam*>(nullptr)}) {
+        at::Tensor reaches = sizes >= 1.5;
+        if (column_cuts != nullptr) reaches = reaches + (sizes >= cuts);
+        for (const auto& table : kernel_tables<TypeParam>()) {
+          std::vector<std::int32_t> found(static_cast<std::size_t>(count));
+          const auto scan = absolute ? table.scan_absolute : table.scan_signed;
+          found.resize(static_cast<std::size_t>(
+              scan(numbers.data_ptr<TypeParam>(), count, TypeParam(1.5), column_cuts, found.data())));
+          EXPECT_TRUE(at::equal(at::tensor(found, at::kInt), reaches.nonzero().squeeze(1).to(at::kInt)))
+              << table.name << ", " << count;
+        }
+      }
+    }
+  }
+}
+
 TYPED_TEST(Kernels, PenaltiesAreTheSameOnEveryInstructionSet) {
   at::manual_seed(4);
   const at::Tensor numbers = at::randn({77}, TestFixture::kType);
