@@ -26,7 +26,7 @@ struct NeighbourListSettings {
 
 /// The m nearest rows of each row, as lists that are made anew in rotation: n / period rows a call, by one
 /// product of these with all rows, exactly; on the way each of them gets into the lists of the rows that it
-/// has come near. Between, the r-th nearest of a row is the r-th in its list by today's cosines. Never n x n:
+/// has come near. Between, the r-th nearest of a row is the r-th in its list as last ranked. Never n x n:
 /// O(n m) memory, and time of n / period rows' products. With `renew_every` all lists are made anew together,
 /// at a fixed period (Steiner, in the comments to Till 2024).
 ///
