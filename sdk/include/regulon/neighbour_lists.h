@@ -14,7 +14,9 @@ namespace regulon {
 struct NeighbourListSettings {
   /// m: the neighbours that are remembered of each row; one and a half times the rank where that is more.
   std::int64_t length = 16;
-  double period = 80;       ///< calls, at first, in which every row's list is made anew once; it adapts
+  /// Calls, at first, in which every row's list is made anew once; it adapts. 0: 80, or 10 n / B where that
+  /// is more, for a batch of B rows: a call's renewals then cost a tenth of the encoder's product at most.
+  double period = 0;
   double tolerance = 1e-3;  ///< mean deficit in cosine up to which the period may grow
   /// Calls from one look at all cosines of a row's list to the next; a tenth of the period where that is
   /// more.

@@ -38,6 +38,19 @@ ops::Neighbours pairs_of(const detail::NeighbourTable& table, std::int64_t first
   return found;
 }
 
+/// What `settings` says about the first rotation, for a run as `preparation` tells.
+double first_period(const NeighbourListSettings& settings, const Preparation& preparation) {
+  constexpr double kUsualPeriod = 80;
+  constexpr double kProductsOfPeriod = 10;
+  if (settings.renew_every > 0) return static_cast<double>(settings.renew_every);
+  const auto rows = static_cast<double>(std::max<std::int64_t>(1, preparation.batch_rows));
+  const double affordable = preparation.batch_rows == 0
+                                ? kUsualPeriod
+                                : kProductsOfPeriod * static_cast<double>(preparation.features) / rows;
+  const double period = settings.period > 0 ? settings.period : std::max(kUsualPeriod, affordable);
+  return std::clamp(period, detail::kShortestPeriod, detail::kLongestPeriod);
+}
+
 }  // namespace
 
 void NeighbourLists::prepare(Preparation& preparation, const NeighbourListSettings& settings) {
@@ -54,10 +67,7 @@ void NeighbourLists::prepare(Preparation& preparation, const NeighbourListSettin
   preparation.state("neighbours.figures", figures_, {detail::list_figure_count}, at::kDouble);
   ids_.fill_(-1);
   reach_.fill_(std::numeric_limits<float>::infinity());
-  const double period = settings.renew_every > 0
-                            ? static_cast<double>(settings.renew_every)
-                            : std::clamp(settings.period, detail::kShortestPeriod, detail::kLongestPeriod);
-  figures_[detail::list_period].fill_(period);
+  figures_[detail::list_period].fill_(first_period(settings, preparation));
 }
 
 ops::Neighbours NeighbourLists::nearest(const at::Tensor& unit_rows, std::int64_t first) {

@@ -109,6 +109,23 @@ TEST(NeighbourListsTest, TheDeficitStaysWithinTheTolerance) {
   EXPECT_LT(lists.report().at("period"), 200);
 }
 
+TEST(NeighbourListsTest, BeginWithAPeriodThatTheBatchCanAfford) {
+  at::manual_seed(55);
+  const at::Tensor rows = units(at::randn({800, 16}));
+  const auto period = [&](std::int64_t batch, NeighbourListSettings settings) {
+    Preparation preparation = outline(800, 16, at::kFloat);
+    preparation.batch_rows = batch;
+    NeighbourLists lists;
+    lists.prepare(preparation, settings);
+    for (int call = 0; call < 2; ++call) lists.nearest(rows);
+    return lists.report().at("period");
+  };
+  EXPECT_EQ(period(4096, {}), 80);
+  EXPECT_EQ(period(16, {}), 500) << "ten times 800 / 16";
+  EXPECT_EQ(period(1, {}), 1000) << "the longest there is";
+  EXPECT_EQ(period(16, {16, 7}), 7);
+}
+
 TEST(NeighbourListsTest, UnmovedRowsLetThePeriodGrow) {
   at::manual_seed(54);
   Preparation preparation = outline(200, 16, at::kFloat);
