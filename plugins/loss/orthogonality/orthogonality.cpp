@@ -35,7 +35,7 @@ class Orthogonality final : public regulon::LossTerm {
   /// The rows of a step.
   struct Rows {
     at::Tensor rows;   ///< [n, d], of any length, with gradient but to what is frozen
-    at::Tensor units;  ///< [n, d], of norm one or zero, with gradient likewise
+    at::Tensor units;  ///< [n, d], of norm one or zero; with gradient likewise where all pairs are penalised
     WantedRows wanted;
   };
 
@@ -224,13 +224,16 @@ Orthogonality::Rows Orthogonality::rows_of(const regulon::StepView& step) const 
     });
     // Where all decoder rows are frozen (a control), the encoder learns.
     const std::int64_t first = frozen == dictionary.features() ? 0 : frozen;
-    return {held(step.encoder_directions(), first), held(units[0], first), wanted_of(step, first)};
+    return {held(step.encoder_directions(), first),
+            pairs_ == "all" ? held(units[0], first) : units[0].detach(), wanted_of(step, first)};
   }
+  if (pairs_ == "all")
+    return {held(dictionary.weight(), frozen), held(dictionary.unit_rows(), frozen), wanted_of(step, frozen)};
   // Rows that the core keeps at norm one need not be made so again to be searched; frozen ones it leaves
   // alone.
-  const bool are_units = dictionary.unit_norm() && pairs_ != "all" && frozen == 0;
+  const bool are_units = dictionary.unit_norm() && frozen == 0;
   return {held(dictionary.weight(), frozen),
-          are_units ? dictionary.weight() : held(dictionary.unit_rows(), frozen), wanted_of(step, frozen)};
+          (are_units ? dictionary.weight() : dictionary.unit_rows()).detach(), wanted_of(step, frozen)};
 }
 
 WantedRows Orthogonality::wanted_of(const regulon::StepView& step, std::int64_t first) const {
