@@ -39,7 +39,9 @@ class CoherenceCap final : public regulon::LossTerm {
         .doc("projection: by which a pair may still exceed mu");
     d.param("iterations", &CoherenceCap::iterations_)
         .at_least(1)
-        .doc("projection: passes over all pairs, of n² d / 2 each; a run ends whose rows need more");
+        .doc(
+            "projection: passes over all pairs, of n² d / 2 each, after one that looks; a run ends whose "
+            "rows need more");
   }
 
   bool acts_after_step() const override { return projection_; }

@@ -23,7 +23,7 @@ at::Tensor coherence_excess(const at::Tensor& unit_rows, double mu, std::int64_t
 struct CapSettings {
   double mu = 1;                 ///< cap of |cosine|
   double tolerance = 1e-4;       ///< by which a cosine may still exceed it
-  std::int64_t iterations = 0;   ///< passes over all pairs, at most
+  std::int64_t iterations = 0;   ///< passes over all pairs after the first, which only looks, at most
   std::int64_t frozen_rows = 0;  ///< rows below do not move, and may exceed the cap among themselves
   at::Generator generator;       ///< which way equal rows part
 };
@@ -32,7 +32,7 @@ struct CapSettings {
 struct CapResult {
   double before = 0;  ///< largest |cosine|, not counting pairs of frozen rows
   double after = 0;   ///< the same of the result, from a pass over all its pairs; the best that was seen
-  std::int64_t passes = 0;  ///< over all pairs
+  std::int64_t passes = 0;  ///< over all pairs, the first included
   at::Tensor moved;         ///< [m] int64: ids of the rows that moved, ascending
   bool reached = false;     ///< after <= mu + tolerance
 };

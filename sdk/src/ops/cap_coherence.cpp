@@ -71,7 +71,7 @@ class Capper {
       if (result.passes++ == 0) result.before = pairs.largest;
       result.after = result.passes == 1 ? pairs.largest : std::min(result.after, pairs.largest);
       result.reached = pairs.largest <= enough_;
-      if (result.reached || result.passes >= settings_.iterations) return;
+      if (result.reached || result.passes > settings_.iterations) return;
       if (!progress.still(pairs.largest - settings_.mu)) {
         if (!turning_) return;
         turning_ = false;  // each list was done, and yet others came up
@@ -102,7 +102,7 @@ class Capper {
       ++result.passes;
       return detail::find_excess(rows, settings_.mu, settings_.frozen_rows, true);
     };
-    descend(excess, settings_.iterations - result.passes - 1);
+    descend(excess, settings_.iterations - result.passes);
   }
 
   /// Where a list counts as done: other pairs and rounding have the rest of the tolerance.

@@ -248,6 +248,15 @@ TEST(CoherenceCap, ProjectsTheDecoderAfterTheStep) {
   EXPECT_FALSE(tests::make_plugin<LossTerm>("coherence_cap")->acts_after_step());
 }
 
+TEST(CoherenceCap, OnePassIsEnoughForOnePair) {
+  at::Tensor rows = at::eye(5, at::kDouble);
+  rows[1][0] = 2.0;
+  Hook hook(rows, {{"mu", 0.5}, {"iterations", std::int64_t{1}}});
+  hook.term->prepare(hook.preparation);
+  hook.term->after_step(hook.update);
+  EXPECT_NEAR(coherence(hook.update.dictionary_weight), 0.5, 1e-4);
+}
+
 TEST(CoherenceCap, RefusesACapBelowTheWelchBoundAndNamesIt) {
   Hook below(normal({30, 12}, 41), {{"mu", 0.2}});
   try {
