@@ -49,7 +49,10 @@ class CoherenceCap final : public regulon::LossTerm {
   void prepare(regulon::Preparation& preparation) override {
     n_ = preparation.features;
     d_ = preparation.width;
-    if (!projection_ || mu_ >= bound() - 1e-9) return;
+    if (!projection_) return;
+    preparation.state("latest", latest_, {figure_count}, at::kDouble);
+    latest_[moved_rows].fill_(-1);  // no turn yet
+    if (mu_ >= bound() - 1e-9) return;
     throw regulon::InputError({"coherence_cap",
                                "mu is below the Welch bound, so that no dictionary reaches it",
                                "at least " + std::to_string(bound()) + " for " + sizes(), std::to_string(mu_),
@@ -72,23 +75,35 @@ class CoherenceCap final : public regulon::LossTerm {
     settings.iterations = iterations_;
     settings.frozen_rows = update.frozen_rows;
     settings.generator = update.generator;
-    latest_ = regulon::ops::cap_coherence(update.dictionary_weight, settings);
-    if (latest_.reached) return;
+    const regulon::ops::CapResult result = regulon::ops::cap_coherence(update.dictionary_weight, settings);
+    if (result.reached) {
+      auto* const latest = latest_.mutable_data_ptr<double>();
+      latest[before] = result.before;
+      latest[after] = result.after;
+      latest[moved_rows] = static_cast<double>(result.moved.numel());
+      return;
+    }
     throw regulon::RunError({"coherence_cap", "the decoder cannot be brought under its cap",
                              "a largest |cosine| of at most " + std::to_string(mu_),
-                             std::to_string(latest_.after) + " after " + std::to_string(latest_.passes) +
-                                 " passes, from " + std::to_string(latest_.before),
+                             std::to_string(result.after) + " after " + std::to_string(result.passes) +
+                                 " passes, from " + std::to_string(result.before),
                              "raise mu (the Welch bound for " + sizes() + " is " + std::to_string(bound()) +
                                  ", and few sizes reach it), allow more iterations, or lower `every`"});
   }
 
   std::map<std::string, double> report() const override {
     if (!projection_) return {};
-    const double moved = latest_.moved.defined() ? static_cast<double>(latest_.moved.numel()) : 0;
-    return {{"coherence_before", latest_.before}, {"coherence", latest_.after}, {"moved_rows", moved}};
+    const auto* const latest = latest_.const_data_ptr<double>();
+    if (latest[moved_rows] < 0) return {};
+    return {{"coherence_before", latest[before]},
+            {"coherence", latest[after]},
+            {"moved_rows", latest[moved_rows]}};
   }
 
  private:
+  /// The places of numbers in `latest_`.
+  enum Figure : std::int64_t { before, after, moved_rows, figure_count };
+
   double bound() const { return regulon::ops::welch_bound(n_, d_); }
   std::string sizes() const {
     return std::to_string(n_) + " features in " + std::to_string(d_) + " dimensions";
@@ -100,7 +115,7 @@ class CoherenceCap final : public regulon::LossTerm {
   std::int64_t iterations_ = 1000;
   std::int64_t n_ = 0;
   std::int64_t d_ = 0;
-  regulon::ops::CapResult latest_;
+  at::Tensor latest_;  ///< [3] double: of the last turn, for the report after a resume too
 };
 
 REGULON_LOSS_TERM(CoherenceCap, "coherence_cap",

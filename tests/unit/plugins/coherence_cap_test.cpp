@@ -248,6 +248,20 @@ TEST(CoherenceCap, ProjectsTheDecoderAfterTheStep) {
   EXPECT_FALSE(tests::make_plugin<LossTerm>("coherence_cap")->acts_after_step());
 }
 
+TEST(CoherenceCap, ReportsTheLastTurnAfterAResumeAndNothingBeforeTheFirst) {
+  Hook whole(normal({30, 12}, 41), {{"mu", 0.45}});
+  Hook resumed(normal({30, 12}, 41), {{"mu", 0.45}});
+  for (Hook* const hook : {&whole, &resumed}) hook->term->prepare(hook->preparation);
+  EXPECT_TRUE(whole.term->report().empty());
+  whole.term->after_step(whole.update);
+  ASSERT_FALSE(whole.preparation.states().empty());
+  for (std::size_t i = 0; i < whole.preparation.states().size(); ++i)
+    resumed.preparation.states()[i].tensor.copy_(whole.preparation.states()[i].tensor);
+  EXPECT_EQ(resumed.term->report(), whole.term->report());
+  EXPECT_EQ(resumed.term->report().size(), 3U);
+  EXPECT_EQ(fence_violation(whole.preparation.states()[0]), "");
+}
+
 TEST(CoherenceCap, OnePassIsEnoughForOnePair) {
   at::Tensor rows = at::eye(5, at::kDouble);
   rows[1][0] = 2.0;

@@ -47,6 +47,11 @@ weight = { from = 0.0, to = 0.05, over = 100 }
 plugin = "orthogonality"
 weight = 0.1
 every = 3
+[[loss]]
+plugin = "coherence_cap"
+projection = true
+mu = 0.6
+every = 20
 )";
 
 std::vector<std::string> train_arguments(const fs::path& config, const fs::path& out) {
