@@ -19,9 +19,13 @@
 /// structured tight frames via an alternating projection method", each needs the eigenvectors of an n x n
 /// matrix; by trial they took more passes and went less far, but for frames of equal angles at the bound.)
 ///
+/// Between turns the optimiser moves the rows, and may move them over the cap: with `every` above 1 they are
+/// under it at each turn, and at the end of the run if the number of steps is a multiple of `every`.
+///
 /// Rows keep their norms, frozen rows stay where they are and may exceed mu among themselves. No n rows in d
-/// dimensions are below the Welch bound sqrt((n - d) / (d (n - 1))): such a mu is refused. Whether there are
-/// any for a mu close above it is an open question for most n and d.
+/// dimensions are below the Welch bound sqrt((n - d) / (d (n - 1))): a mu below that of the rows that learn
+/// is refused at the first turn, when their number is known. Whether there are any for a mu close above it is
+/// an open question for most n and d.
 class CoherenceCap final : public regulon::LossTerm {
  public:
   static void declare(regulon::Declaration<CoherenceCap>& d) {
@@ -31,7 +35,9 @@ class CoherenceCap final : public regulon::LossTerm {
         .unit("cosine")
         .doc("the cap; random rows are at about sqrt(2 ln(n) / d) to their nearest");
     d.param("projection", &CoherenceCap::projection_)
-        .doc("turn the rows after the optimiser's step until none exceeds mu, in place of a penalty");
+        .doc(
+            "turn the rows after the optimiser's step until none exceeds mu, in place of a penalty; under "
+            "`every` above 1 they may exceed it between turns, and at the end");
     d.param("tolerance", &CoherenceCap::tolerance_)
         .at_least(1e-6)
         .at_most(0.1)
@@ -47,16 +53,9 @@ class CoherenceCap final : public regulon::LossTerm {
   bool acts_after_step() const override { return projection_; }
 
   void prepare(regulon::Preparation& preparation) override {
-    n_ = preparation.features;
-    d_ = preparation.width;
     if (!projection_) return;
     preparation.state("latest", latest_, {figure_count}, at::kDouble);
     latest_[moved_rows].fill_(-1);  // no turn yet
-    if (mu_ >= bound() - 1e-9) return;
-    throw regulon::InputError({"coherence_cap",
-                               "mu is below the Welch bound, so that no dictionary reaches it",
-                               "at least " + std::to_string(bound()) + " for " + sizes(), std::to_string(mu_),
-                               "raise mu (bounds of other caps are seldom reached), or take fewer features"});
   }
 
   at::Tensor value(const regulon::StepView& step) override {
@@ -69,6 +68,7 @@ class CoherenceCap final : public regulon::LossTerm {
   }
 
   void after_step(regulon::UpdateView& update) override {
+    refuse_the_impossible(update);
     regulon::ops::CapSettings settings;
     settings.mu = mu_;
     settings.tolerance = tolerance_;
@@ -87,7 +87,8 @@ class CoherenceCap final : public regulon::LossTerm {
                              "a largest |cosine| of at most " + std::to_string(mu_),
                              std::to_string(result.after) + " after " + std::to_string(result.passes) +
                                  " passes, from " + std::to_string(result.before),
-                             "raise mu (the Welch bound for " + sizes() + " is " + std::to_string(bound()) +
+                             "raise mu (the Welch bound for " + sizes(update) + " is " +
+                                 std::to_string(bound(update)) +
                                  ", and few sizes reach it), allow more iterations, or lower `every`"});
   }
 
@@ -104,17 +105,31 @@ class CoherenceCap final : public regulon::LossTerm {
   /// The places of numbers in `latest_`.
   enum Figure : std::int64_t { before, after, moved_rows, figure_count };
 
-  double bound() const { return regulon::ops::welch_bound(n_, d_); }
-  std::string sizes() const {
-    return std::to_string(n_) + " features in " + std::to_string(d_) + " dimensions";
+  /// Features that learn. Those that do not may exceed the cap among themselves.
+  static std::int64_t learning(const regulon::UpdateView& update) {
+    return update.dictionary_weight.size(0) - update.frozen_rows;
+  }
+  /// What the features that learn cannot go below, whatever the frozen ones are.
+  static double bound(const regulon::UpdateView& update) {
+    return regulon::ops::welch_bound(learning(update), update.dictionary_weight.size(1));
+  }
+  static std::string sizes(const regulon::UpdateView& update) {
+    return std::to_string(learning(update)) + (update.frozen_rows > 0 ? " learning" : "") + " features in " +
+           std::to_string(update.dictionary_weight.size(1)) + " dimensions";
+  }
+
+  void refuse_the_impossible(const regulon::UpdateView& update) const {
+    if (mu_ >= bound(update) - 1e-9) return;
+    throw regulon::RunError({"coherence_cap", "mu is below the Welch bound, so that no dictionary reaches it",
+                             "at least " + std::to_string(bound(update)) + " for " + sizes(update),
+                             std::to_string(mu_),
+                             "raise mu (bounds of other caps are seldom reached), or take fewer features"});
   }
 
   double mu_ = 0.5;
   bool projection_ = false;
   double tolerance_ = 1e-4;
   std::int64_t iterations_ = 1000;
-  std::int64_t n_ = 0;
-  std::int64_t d_ = 0;
   at::Tensor latest_;  ///< [3] double: of the last turn, for the report after a resume too
 };
 

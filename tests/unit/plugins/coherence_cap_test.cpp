@@ -262,6 +262,28 @@ TEST(CoherenceCap, ReportsTheLastTurnAfterAResumeAndNothingBeforeTheFirst) {
   EXPECT_EQ(fence_violation(whole.preparation.states()[0]), "");
 }
 
+/// 18 frozen features in 12 dimensions leave twelve that learn: they can be at right angles to each other.
+TEST(CoherenceCap, AsksOfLearningFeaturesOnlyWhatTheyCanReach) {
+  at::Tensor rows = at::cat({normal({1, 12}, 44).repeat({18, 1}), normal({12, 12}, 45)});
+  const double bound_of_all = ops::welch_bound(30, 12);
+  Hook hook(rows, {{"mu", 0.7 * bound_of_all}});
+  hook.term->prepare(hook.preparation);
+  hook.update.frozen_rows = 18;
+  hook.term->after_step(hook.update);
+  EXPECT_LE(coherence(hook.update.dictionary_weight, 18), 0.7 * bound_of_all + 1e-4 + 1e-12);
+  // Thirty that learn are too many, whatever is frozen beside them.
+  Hook many(normal({48, 12}, 46), {{"mu", 0.7 * bound_of_all}});
+  many.term->prepare(many.preparation);
+  many.update.frozen_rows = 18;
+  try {
+    many.term->after_step(many.update);
+    ADD_FAILURE() << "below the bound of those that learn";
+  } catch (const RunError& error) {
+    EXPECT_NE(std::string(error.what()).find("30 learning features in 12"), std::string::npos)
+        << error.what();
+  }
+}
+
 TEST(CoherenceCap, OnePassIsEnoughForOnePair) {
   at::Tensor rows = at::eye(5, at::kDouble);
   rows[1][0] = 2.0;
@@ -273,10 +295,11 @@ TEST(CoherenceCap, OnePassIsEnoughForOnePair) {
 
 TEST(CoherenceCap, RefusesACapBelowTheWelchBoundAndNamesIt) {
   Hook below(normal({30, 12}, 41), {{"mu", 0.2}});
+  below.term->prepare(below.preparation);
   try {
-    below.term->prepare(below.preparation);
+    below.term->after_step(below.update);
     ADD_FAILURE() << "below the bound";
-  } catch (const InputError& error) {
+  } catch (const RunError& error) {
     const std::string message = error.what();
     EXPECT_NE(message.find(std::to_string(std::sqrt(18.0 / (12 * 29)))), std::string::npos) << message;
     EXPECT_NE(message.find("30 features in 12 dimensions"), std::string::npos) << message;
@@ -284,6 +307,8 @@ TEST(CoherenceCap, RefusesACapBelowTheWelchBoundAndNamesIt) {
   // As a penalty it can be asked for: it cannot be zero.
   Hook penalty(normal({30, 12}, 41), {{"mu", 0.2}, {"projection", false}});
   EXPECT_NO_THROW(penalty.term->prepare(penalty.preparation));
+  const DictionaryStep step{normal({30, 12}, 41).requires_grad_(true)};
+  EXPECT_GT(penalty.term->value(step.view()).item<double>(), 0);
 
   Hook hopeless(normal({40, 4}, 43), {{"mu", ops::welch_bound(40, 4)}});
   hopeless.term->prepare(hopeless.preparation);
