@@ -50,8 +50,12 @@ at::Tensor all_pairs(const at::Tensor& unit_rows, const PairPenalty& penalty, co
 struct Neighbours {
   at::Tensor row;    ///< [pairs] int64: i, ascending
   at::Tensor other;  ///< [pairs] int64: a neighbour of i; several, ascending, where they tie exactly
-  at::Tensor share;  ///< [pairs] floating: 1 / number of ties of i, so that each row weighs one
+  at::Tensor share;  ///< [pairs] floating: 1 / number of i's pairs, so that each row weighs one
 };
+
+/// Ties of one row that the exact search hands out at most, those of the lowest ids: n equal rows are not to
+/// be n x n pairs.
+inline constexpr std::int64_t kMostTies = 64;
 
 /// Whose neighbours are wanted, and which.
 struct NearestSettings {
@@ -62,8 +66,9 @@ struct NearestSettings {
 };
 
 /// The r-th nearest other row of each row, among all n. Exact, by a blocked product with a running maximum:
-/// never n x n. Rows of zeros have no neighbour and are left out, as neighbours too. Without gradient;
-/// unit_rows [n, d].
+/// never n x n, time or pairs, whatever ties (kMostTies a row). Rows of zeros have no neighbour and are left
+/// out, as neighbours too; nor is a row at a right angle a neighbour where |cos| counts, since nothing pulls
+/// it: as in NeighbourLists. Without gradient; unit_rows [n, d].
 Neighbours nearest_neighbours(const at::Tensor& unit_rows, const NearestSettings& settings = {});
 
 /// The nearest other row of each row within its chunk, of ceil(n / chunk) random chunks of about equal size

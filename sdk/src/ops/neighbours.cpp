@@ -54,7 +54,11 @@ class Search {
     }
     const auto count = static_cast<std::int64_t>(nearest_.size());
     at::parallel_for(0, count, grain_for(d_), [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t i = begin; i < end; ++i) decide(i);
+      for (std::int64_t i = begin; i < end; ++i) {
+        nearest_[static_cast<std::size_t>(i)].decide(
+            rank_, absolute_,
+            [&](const std::vector<std::int32_t>& others) { return exact_sizes(i, others); });
+      }
     });
     return result();
   }
@@ -142,26 +146,18 @@ class Search {
 
   void offer(std::int64_t place, std::int64_t other, T size) {
     const auto at = static_cast<std::size_t>(place);
-    if (size >= cuts_[at])
-      nearest_[at].add({size, static_cast<std::int32_t>(other)}, rank_, margin_, cuts_[at]);
+    if (size < cuts_[at]) return;
+    nearest_[at].add({size, static_cast<std::int32_t>(other)}, rank_, margin_, cuts_[at],
+                     [&](const std::vector<std::int32_t>& others) { return exact_sizes(place, others); });
   }
 
-  /// Leaves of a row's candidates those of exactly the wanted size, ascending.
-  void decide(std::int64_t place) {
-    std::vector<std::int32_t>& others = nearest_[static_cast<std::size_t>(place)].sorted();
-    if (others.empty()) return;
+  /// As defined, not as products of blocks round.
+  std::vector<T> exact_sizes(std::int64_t place, const std::vector<std::int32_t>& others) const {
     std::vector<T> sizes(others.size());
     best_kernels<T>().gather_dot(data_ + row_of(place) * d_, data_, d_, others.data(),
                                  static_cast<std::int64_t>(others.size()), sizes.data());
     for (T& size : sizes) size = size_of(size);
-    std::vector<T> ranked = sizes;
-    const auto wanted = ranked.begin() + std::min<std::ptrdiff_t>(rank_, std::ssize(ranked)) - 1;
-    std::nth_element(ranked.begin(), wanted, ranked.end(), std::greater<T>());
-    std::size_t kept = 0;
-    for (std::size_t i = 0; i < others.size(); ++i) {
-      if (sizes[i] == *wanted) others[kept++] = others[i];
-    }
-    others.resize(kept);
+    return sizes;
   }
 
   Neighbours result() const {

@@ -1,5 +1,6 @@
 #include <regulon/error.h>
 #include <regulon/pairs.h>
+#include <regulon/step.h>
 
 #include <algorithm>
 #include <limits>
@@ -36,9 +37,10 @@ Expected brute_force(const at::Tensor& rows, const ops::NearestSettings& setting
     if (others.empty()) continue;
     const double wanted =
         others[static_cast<std::size_t>(std::min(settings.rank, std::ssize(others)) - 1)].first;
+    if (settings.absolute && wanted == 0) continue;
     std::vector<std::int64_t> best;
     for (const auto& [size, j] : others) {
-      if (size == wanted) best.push_back(j);
+      if (size == wanted && std::ssize(best) < 64) best.push_back(j);
     }
     for (const std::int64_t j : best) {
       expected.row.push_back(i);
@@ -87,9 +89,42 @@ TEST(NearestNeighboursTest, TiesAreAllListedAndZeroRowsAreNot) {
   EXPECT_NEAR(found.share.sum().item<double>(), 118, 1e-4);
 }
 
-TEST(NearestNeighboursTest, OrthogonalRowsTieAtZero) {
+TEST(NearestNeighboursTest, OrthogonalRowsAreNoNeighboursUnlessCosinesAreSigned) {
   expect_nearest(at::eye(20));
   expect_nearest(at::eye(20), {1, false});
+  EXPECT_EQ(ops::nearest_neighbours(at::eye(20)).row.size(0), 0);
+  EXPECT_EQ(ops::nearest_neighbours(at::eye(20), {1, false}).row.size(0), 20 * 19);
+}
+
+TEST(NearestNeighboursTest, OfManyTiesTheLowestIdsAreHandedOut) {
+  at::manual_seed(20);
+  // 700 rows of three directions: the first with 500, one with 130, others alone.
+  at::Tensor rows = test::random_units(700, 9, at::kFloat);
+  rows.slice(0, 0, 500).copy_(rows[0].expand({500, 9}).clone());
+  rows.slice(0, 100, 180).neg_();
+  rows.slice(0, 520, 650).copy_(rows[520].expand({130, 9}).clone());
+  rows = rows.index_select(0, at::randperm(700, named_generator(3, "ties"), at::kLong));
+  for (const std::int64_t rank : {1, 3, 100, 200, 600}) {
+    for (const bool absolute : {true, false}) {
+      SCOPED_TRACE(::testing::Message() << "rank " << rank << ", absolute " << absolute);
+      expect_nearest(rows, {rank, absolute});
+      expect_nearest(rows, {rank, absolute, at::arange(0, 700, 7, at::kLong)});
+    }
+  }
+}
+
+TEST(NearestNeighboursTest, EqualRowsAreFewPairsOfTheSameValue) {
+  constexpr std::int64_t kEqual = 3000;
+  at::manual_seed(21);
+  const at::Tensor rows = test::random_units(1, 8).expand({kEqual, 8}).contiguous();
+  const ops::Neighbours found = ops::nearest_neighbours(rows);
+  EXPECT_EQ(found.row.size(0), ops::kMostTies * kEqual);
+  EXPECT_EQ(found.other.max().item<std::int64_t>(), ops::kMostTies);  // row 0 .. 63 leave themselves out
+  EXPECT_NEAR(found.share.sum().item<double>(), kEqual, 1e-6);
+  // Of every row the mean over all its ties, as by the whole matrix, is one.
+  const at::Tensor cosines = ops::pair_cosines(rows, found.row, found.other);
+  const double value = ops::pair_penalty(cosines, found.share, {}).item<double>() / kEqual;
+  EXPECT_NEAR(value, rows.mm(rows.t()).abs().fill_diagonal_(-1).amax(1).mean().item<double>(), 1e-12);
 }
 
 TEST(NearestNeighboursTest, OfAnyRankSignedOrNotOfAnyRows) {
