@@ -10,6 +10,8 @@
 /// Revives dead features: the best k_aux of them in each row are to reconstruct the error e = x - xhat that
 /// the others leave, |e - ehat|^2, by the decoder without its bias. The error is a constant here; the dead
 /// features' encoder and decoder learn. Dead is what was silent for `dead_after` rows, this batch included.
+/// Features that a stage keeps frozen cannot learn and are never among them; where the whole decoder is
+/// frozen, and only the encoder learns, all features are, and the encoder alone is to revive them.
 /// Usual weight: 1/32 (Gao et al. 2024, "Scaling and evaluating sparse autoencoders", arXiv 2406.04093,
 /// appendix A.2; k_aux about d/2, appendix B.1).
 ///
@@ -43,7 +45,9 @@ class AuxK final : public regulon::LossTerm {
 
   at::Tensor value(const regulon::StepView& step) override {
     const at::Tensor silent = step.stats().silent_rows + step.codes().rows() >= dead_after_;
-    const at::Tensor dead = at::nonzero(silent.logical_and(regulon::ops::feature_counts(step.codes()) == 0));
+    const at::Tensor asleep = silent.logical_and(regulon::ops::feature_counts(step.codes()) == 0);
+    asleep.narrow(0, 0, unable_to_learn(step.dictionary())).fill_(false);
+    const at::Tensor dead = at::nonzero(asleep);
     const std::int64_t count = dead.size(0);
     latest_.fill_(count);
     if (count == 0) return {};
@@ -61,6 +65,12 @@ class AuxK final : public regulon::LossTerm {
   std::map<std::string, double> report() const override { return {{"dead", latest_.item<double>()}}; }
 
  private:
+  /// So many features, the first ones, have no part in learning.
+  static std::int64_t unable_to_learn(const regulon::Dictionary& dictionary) {
+    const std::int64_t frozen = dictionary.frozen_rows();
+    return frozen < dictionary.features() ? frozen : 0;
+  }
+
   /// One over the mean squared distance from the mean row; zero where there is none.
   at::Tensor inverse_scale(const regulon::StepView& step, const at::Tensor& error) const {
     if (relative_to_ == "none") return error.new_ones({});
@@ -74,7 +84,7 @@ class AuxK final : public regulon::LossTerm {
   std::string relative_to_ = "error";
   bool fade_ = false;
   std::int64_t most_ = 1;
-  at::Tensor latest_;  ///< [1]: dead features at the last step, for the report after a resume too
+  at::Tensor latest_;  ///< [1]: dead ones that can learn, at the last step, for the report after a resume
 };
 
 REGULON_LOSS_TERM(AuxK, "auxk", "Dead features are to reconstruct the error that the living leave")

@@ -26,6 +26,7 @@ struct AuxStep {
   at::Tensor encoder_bias = normal({kFeatures}, 63).requires_grad_(true);
   at::Tensor weight = normal({kFeatures, kWidth}, 64).requires_grad_(true);
   at::Tensor bias = normal({kWidth}, 65).requires_grad_(true);
+  std::int64_t frozen = 0;
   at::Tensor silent =
       at::cat({at::zeros({kAlive}, at::kLong), at::full({kFeatures - kAlive}, 500, at::kLong)});
 
@@ -41,7 +42,7 @@ struct AuxStep {
                                11,
                                batch,
                                encode(own),
-                               Dictionary(weight, bias, 0, false),
+                               Dictionary(weight, bias, frozen, false),
                                at::ones({kFeatures}, at::kDouble),
                                stats,
                                encoder,
@@ -142,6 +143,24 @@ TEST(AuxK, AtMostAsManyTakePartAsAreDead) {
   Settings fading = plain;
   fading["fade"] = true;
   EXPECT_NEAR(auxk(fading)->value(step.view()).item<double>(), two * 2 / 8, 1e-12);
+}
+
+TEST(AuxK, LeavesFrozenFeaturesOutUnlessOnlyTheEncoderLearns) {
+  AuxStep step;
+  step.frozen = 6;
+  const Settings plain = {{"k_aux", std::int64_t{2}}, {"relative_to", std::string("none")}};
+  const auto term = auxk(plain);
+  EXPECT_NEAR(term->value(step.view()).item<double>(), dense_value(step, {6, 7, 8}, 2).item<double>(), 1e-12);
+  EXPECT_EQ(term->report().at("dead"), 3.0);
+  // Those that can learn are alive: nothing to revive, however long the frozen ones have been silent.
+  step.silent.narrow(0, 6, 3).zero_();
+  EXPECT_FALSE(term->value(step.view()).defined());
+  EXPECT_EQ(term->report().at("dead"), 0.0);
+  // The whole decoder is frozen: the encoder can still wake them all.
+  AuxStep fixed;
+  fixed.frozen = kFeatures;
+  EXPECT_NEAR(term->value(fixed.view()).item<double>(), dense_value(fixed, kDead, 2).item<double>(), 1e-12);
+  EXPECT_EQ(term->report().at("dead"), 6.0);
 }
 
 TEST(AuxK, SitsOutWhereNothingIsDead) {
