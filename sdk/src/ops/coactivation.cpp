@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
+#include <vector>
 
 #include "ops/gather.h"
 #include "ops/row_choice.h"
@@ -25,24 +27,42 @@ class ActiveValues {
         rows_(order.rows.const_data_ptr<std::int32_t>()),
         values_(values) {}
 
-  /// Sum over the rows of z_left * z_right: both are lists in order of row.
-  double product(std::int64_t left, std::int64_t right) const {
-    std::int64_t i = offsets_[left];
-    std::int64_t j = offsets_[right];
+  std::int64_t count(std::int64_t feature) const { return offsets_[feature + 1] - offsets_[feature]; }
+
+  /// Sum over the rows of z_feature^2.
+  double square(std::int64_t feature) const {
     double sum = 0;
-    while (i < offsets_[left + 1] && j < offsets_[right + 1]) {
-      if (rows_[i] == rows_[j]) {
-        sum += value(i++) * value(j++);
-      } else if (rows_[i] < rows_[j]) {
-        ++i;
-      } else {
-        ++j;
-      }
+    for (std::int64_t i = offsets_[feature]; i < offsets_[feature + 1]; ++i) sum += value(i) * value(i);
+    return sum;
+  }
+
+  /// Sum over the rows of z_left * z_right, in their order: each of the shorter list is looked for in the
+  /// rest of the longer, so that a feature that is always active does not cost all its rows a pair.
+  double product(std::int64_t left, std::int64_t right) const {
+    if (count(left) > count(right)) std::swap(left, right);
+    const std::int32_t* from = rows_ + offsets_[right];
+    const std::int32_t* const end = rows_ + offsets_[right + 1];
+    double sum = 0;
+    for (std::int64_t i = offsets_[left]; i < offsets_[left + 1]; ++i) {
+      from = first_from(from, end, rows_[i]);
+      if (from != end && *from == rows_[i]) sum += value(i) * value(from - rows_);
     }
     return sum;
   }
 
  private:
+  /// The first of ascending rows that is at least `row`: in steps that double, then by halves. Lists of
+  /// about equal length cost as much as a walk along both.
+  static const std::int32_t* first_from(const std::int32_t* begin, const std::int32_t* end,
+                                        std::int32_t row) {
+    std::ptrdiff_t step = 1;
+    while (step < end - begin && begin[step] < row) {
+      begin += step;
+      step *= 2;
+    }
+    return std::lower_bound(begin, begin + std::min(step + 1, end - begin), row);
+  }
+
   double value(std::int64_t place) const {
     return std::max(0.0, static_cast<double>(values_[entries_[place]]));
   }
@@ -62,12 +82,16 @@ at::Tensor joint(const Codes& codes, const at::Tensor& values, const at::Tensor&
   at::Tensor result = at::empty({row.size(0)}, values.options());
   T* const to = result.mutable_data_ptr<T>();
   const std::int64_t mean = codes.entries() / std::max<std::int64_t>(1, codes.features());
+  std::vector<double> squares(static_cast<std::size_t>(codes.features()));
+  at::parallel_for(0, codes.features(), grain_for(mean + 1), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) squares[static_cast<std::size_t>(i)] = active.square(i);
+  });
   at::parallel_for(0, row.size(0), grain_for(16 * (mean + 1)), [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t pair = begin; pair < end; ++pair) {
       const double both = active.product(left[pair], right[pair]);
-      const double squares =
-          both > 0 ? active.product(left[pair], left[pair]) * active.product(right[pair], right[pair]) : 0;
-      to[pair] = squares > 0 ? static_cast<T>(std::min(1.0, both / std::sqrt(squares))) : T(0);
+      const double alone =
+          squares[static_cast<std::size_t>(left[pair])] * squares[static_cast<std::size_t>(right[pair])];
+      to[pair] = both > 0 && alone > 0 ? static_cast<T>(std::min(1.0, both / std::sqrt(alone))) : T(0);
     }
   });
   return result;

@@ -2,6 +2,7 @@
 #include <regulon/pairs.h>
 #include <regulon/step.h>
 
+#include <chrono>
 #include <vector>
 
 #include "ops_reference.h"
@@ -43,6 +44,33 @@ TEST(CoactivationTest, NormsAndJointWeightsAreThoseOfTheMatrix) {
       EXPECT_EQ(found[3].item<double>(), 0);  // feature 3 never fires
     }
   }
+}
+
+/// Feature 0 fires in every row, and is looked at by every other, which fires in ten. Walking along all its
+/// rows for each would be 8 * 10^9 steps.
+TEST(CoactivationTest, AFeatureThatAlwaysFiresIsNoBurden) {
+  constexpr std::int64_t kRows = 200000;
+  constexpr std::int64_t kOthers = 20000;
+  at::manual_seed(35);
+  // Row r has feature 0 and feature 1 + r % kOthers.
+  const at::Tensor own = at::arange(kRows, at::kLong).remainder(kOthers) + 1;
+  const at::Tensor ids = at::stack({at::zeros_like(own), own}, 1).flatten().to(at::kInt);
+  const at::Tensor values = at::rand({kRows, 2}, at::kDouble) + 0.1;
+  const Codes codes =
+      Codes::sparse(kOthers + 1, at::arange(kRows + 1, at::kLong) * 2, ids, values.flatten().contiguous());
+  codes.by_feature();
+  const at::Tensor row = at::arange(1, kOthers + 1, at::kLong);
+  const at::Tensor hub = at::zeros_like(row);
+  const auto start = std::chrono::steady_clock::now();
+  const at::Tensor found = ops::joint_activations(codes, row, hub);
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  EXPECT_LT(seconds.count(), 1.5);
+  // Rows r, r + kOthers, … are those of one feature.
+  const at::Tensor table = values.view({kRows / kOthers, kOthers, 2});
+  const at::Tensor both = (table.select(2, 0) * table.select(2, 1)).sum(0);
+  const at::Tensor squares = table.select(2, 1).square().sum(0) * values.select(1, 0).square().sum();
+  EXPECT_TRUE(at::allclose(found, both / squares.sqrt(), 1e-10, 1e-14));
+  EXPECT_TRUE(test::same_bits(ops::joint_activations(codes, hub, row), found));
 }
 
 TEST(CoactivationTest, ThreadsDoNotShowAndWrongPairsAreRefused) {
