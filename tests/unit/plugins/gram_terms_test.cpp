@@ -158,6 +158,32 @@ TEST(ReconstructionIca, TakesTheBiasOffWhereAsked) {
       *term, step, [&] { return dense_ica(shifted, 1.0, false); }, "centered");
 }
 
+/// From 32,768 rows on a sum of all of them is shared out.
+TEST(ReconstructionIca, DoesNotDependOnThreadsInLargeBatches) {
+  const auto term = tests::make_plugin<LossTerm>("reconstruction_ica");
+  const int threads = at::get_num_threads();
+  for (const auto type : {at::kFloat, at::kDouble}) {
+    DictionaryStep step{leaf({12, 8}, 15).detach().to(type).requires_grad_(true)};
+    step.batch = normal({40000, 8}, 16).to(type);
+    std::vector<at::Tensor> values;
+    std::vector<at::Tensor> gradients;
+    for (const int count : {1, 2, 3}) {
+      at::set_num_threads(count);
+      const auto value = [&] { return term->value(step.view()); };
+      values.push_back(value().detach());
+      gradients.push_back(tests::autograd_gradient(value, step.weight));
+    }
+    at::set_num_threads(threads);
+    for (std::size_t i = 1; i < values.size(); ++i) {
+      EXPECT_TRUE(at::equal(values[i], values[0])) << type;
+      EXPECT_TRUE(at::equal(gradients[i], gradients[0])) << type;
+    }
+    EXPECT_EQ(values[0].scalar_type(), type);
+    EXPECT_NEAR(values[0].item<double>(), dense_ica(step, 1.0, false).item<double>(),
+                1e-5 * values[0].item<double>());
+  }
+}
+
 /// The SDK's products give the same bits for every number of threads.
 TEST(Gram, DoesNotDependOnThreads) {
   const at::Tensor rows = at::randn({700, 130}, named_generator(3, "gram"), at::TensorOptions(at::kFloat));
