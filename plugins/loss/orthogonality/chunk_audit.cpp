@@ -17,7 +17,7 @@ constexpr double kWindow = 1024;  ///< rows over which the figures are averaged
 
 /// The places of numbers in `figures_`.
 enum ChunkFigure : std::int64_t {
-  cursor,
+  cursor,  ///< the row to begin with, counted from the first that is looked at
   sum_found,
   sum_deficit,
   audited,
@@ -52,9 +52,10 @@ void ChunkAudit::prepare(regulon::Preparation& preparation) {
   preparation.state("chunks.figures", figures_, {figure_count}, at::kDouble);
 }
 
-void ChunkAudit::take(const at::Tensor& unit_rows, const Neighbours& found, bool absolute) {
+void ChunkAudit::take(const at::Tensor& unit_rows, const Neighbours& found, bool absolute,
+                      std::int64_t first) {
   const at::Tensor rows = unit_rows.detach();
-  const std::int64_t n = rows.size(0);
+  const std::int64_t n = rows.size(0) - first;
   auto* const figures = figures_.mutable_data_ptr<double>();
   const std::int64_t count = std::min(n, kRowsPerCall);
   const auto begin = static_cast<std::int64_t>(figures[cursor]);
@@ -62,7 +63,7 @@ void ChunkAudit::take(const at::Tensor& unit_rows, const Neighbours& found, bool
 
   regulon::ops::NearestSettings settings;
   settings.absolute = absolute;
-  settings.rows = std::get<0>(at::sort(at::arange(begin, begin + count, at::kLong).remainder(n)));
+  settings.rows = std::get<0>(at::sort(at::arange(begin, begin + count, at::kLong).remainder(n))) + first;
   const Neighbours truly = regulon::ops::nearest_neighbours(rows, settings);
   std::vector<std::int64_t> row;
   std::vector<std::int64_t> nearest;

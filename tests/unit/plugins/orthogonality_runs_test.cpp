@@ -119,6 +119,39 @@ TEST(OrthogonalityRuns, WhatChunksMissIsCountedRightly) {
   }
 }
 
+/// Frozen rows look for nothing, and are not held against the nearest of all.
+TEST(OrthogonalityRuns, ChunksAreAuditedOnLearningRowsOnly) {
+  constexpr std::int64_t kFeatures = 256;
+  constexpr std::int64_t kFrozen = 192;
+  PairStep step(kFeatures, 8, 5, 155);
+  {
+    // The frozen ones are all alike, so that each has its nearest in its chunk.
+    at::Tensor rows = step.weight.detach();
+    rows.slice(0, 0, kFrozen).copy_(rows[0].expand({kFrozen, 8}).clone());
+    step.weight = rows.requires_grad_(true);
+  }
+  step.frozen = kFrozen;
+  const at::Tensor units = of_length_one(step.weight.detach());
+  const at::Tensor cosines = units.mm(units.t()).abs().fill_diagonal_(-2);
+  const at::Tensor best = cosines.amax(1);
+  const auto term =
+      tests::prepared_orthogonality(kFeatures, 8, {{"pairs", "chunks"}, {"chunk", std::int64_t{64}}});
+  double deficit = 0;
+  for (std::uint64_t call = 0; call < 16; ++call) {  // 64 rows a call are all that learn
+    const StepView view = step.view(call);
+    term->value(view);
+    const at::Tensor order = at::randperm(kFeatures, view.generator(), at::kLong);
+    at::Tensor found = at::zeros({kFeatures}, at::kDouble);
+    for (std::int64_t k = 0; k < 4; ++k) {
+      const at::Tensor ids = order.slice(0, 64 * k, 64 * k + 64);
+      found.index_put_({ids}, cosines.index_select(0, ids).index_select(1, ids).amax(1));
+    }
+    deficit += (best - found).slice(0, kFrozen).sum().item<double>() / 1024;
+  }
+  EXPECT_NEAR(term->report().at("deficit"), deficit, 1e-12);
+  EXPECT_LT(term->report().at("recall"), 0.6);
+}
+
 /// Gradient descent on unit rows under a term of a negative weight.
 void expect_to_stay_finite(const Settings& settings, std::int64_t steps, const std::string& what) {
   PairStep step(48, 8, 6, 160);
