@@ -166,26 +166,37 @@ class DirectionMatcher {
 
   void give_the_rest(const std::vector<std::int64_t>& left, const std::vector<bool>& taken,
                      std::int64_t* other, double* cosine) const {
+    if (left.empty()) return;
     std::vector<std::int64_t> free;
-    for (std::int64_t j = 0; !left.empty() && j < columns_.size(0); ++j)
+    for (std::int64_t j = 0; j < columns_.size(0); ++j)
       if (!taken[place(j)]) free.push_back(j);
-    for (const std::int64_t row : left) {
-      std::size_t best = free.size();
-      for (std::size_t k = 0; k < free.size(); ++k) {
-        if (settings_.no_fixed_points && free[k] == row) continue;
-        const double size = similarity(row, free[k]);
-        if (best < free.size() && size <= cosine[row]) continue;
-        best = k;
-        cosine[row] = size;
+    std::vector<bool> gone(free.size());
+    const at::Tensor queries = rows_.index_select(0, at::tensor(left, at::kLong));
+    const at::Tensor keys = columns_.index_select(0, at::tensor(free, at::kLong));
+    for_blocks(queries, keys, false, [&](std::int64_t first, const at::Tensor& block) {
+      const at::Tensor sizes = block.to(at::kDouble).contiguous();
+      for (std::int64_t i = 0; i < sizes.size(0); ++i) {
+        const std::int64_t row = left[place(first + i)];
+        give_one(row, sizes.const_data_ptr<double>() + i * sizes.size(1), free, gone, other, cosine);
       }
-      if (best < free.size()) {
-        other[row] = free[best];
-        free.erase(free.begin() + static_cast<std::ptrdiff_t>(best));
-      } else {
-        trade(row, other, cosine);
-        free.clear();
-      }
+    });
+  }
+
+  /// Gives `row` the nearest of the columns `free` that is not `gone` yet; `sizes`: of its cosines with them.
+  void give_one(std::int64_t row, const double* sizes, const std::vector<std::int64_t>& free,
+                std::vector<bool>& gone, std::int64_t* other, double* cosine) const {
+    std::size_t best = free.size();
+    for (std::size_t k = 0; k < free.size(); ++k) {
+      if (gone[k] || (settings_.no_fixed_points && free[k] == row)) continue;
+      if (best == free.size() || sizes[k] > sizes[best]) best = k;
     }
+    if (best == free.size()) {
+      trade(row, other, cosine);
+      return;
+    }
+    gone[best] = true;
+    other[row] = free[best];
+    cosine[row] = sizes[best];
   }
 
   /// Only its own column is left for `row`: another row takes that, and gives its own away.
