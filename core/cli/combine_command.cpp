@@ -1,6 +1,7 @@
 #include "core/cli/combine_command.h"
 
 #include <fmt/format.h>
+#include <regulon/error.h>
 
 #include <algorithm>
 #include <memory>
@@ -15,19 +16,34 @@ namespace {
 constexpr std::int64_t kShown = 10;
 
 /// The first combinations, one a line.
-void print_combinations(const core::Combinations& made, const CombineArguments& arguments) {
+void print_combinations(const core::Combinations& made, const core::CombineSettings& settings) {
   const std::int64_t count = made.parts.size(0);
-  const char* const unit = arguments.settings.choose == "coactive"  ? "together"
-                           : arguments.settings.choose == "nearest" ? "cosine"
-                                                                    : "";
+  const char* const unit = settings.choose == "coactive"  ? "together"
+                           : settings.choose == "nearest" ? "cosine"
+                                                          : "";
   for (std::int64_t i = 0; i < std::min(kShown, count); ++i) {
     std::string line = fmt::format("{:>8}  =", made.features.size(0) - count + i);
-    for (std::int64_t k = 0; k < made.parts.size(1); ++k)
+    for (std::int64_t k = 0; k < made.parts.size(1) && made.parts[i][k].item<std::int64_t>() >= 0; ++k)
       line += fmt::format("{}{}", k == 0 ? " " : " + ", made.parts[i][k].item<std::int64_t>());
     if (*unit != '\0') line += fmt::format("   {} {:.3f}", unit, made.scores[i].item<double>());
     fmt::print("{}\n", line);
   }
   if (count > kShown) fmt::print("{:>8}  {} more\n", "", count - kShown);
+}
+
+/// An option that the way of choosing does not read is a mistake.
+void refuse_idle_options(const CLI::App& verb, const std::string& choose) {
+  const auto only = [&](const char* option, bool reads, const char* with) {
+    if (reads || verb.count(option) == 0) return;
+    throw InputError({option, "does nothing here", with,
+                      verb.count("--parts") > 0 ? "--parts" : "--choose " + choose,
+                      fmt::format("leave '{}' out", option)});
+  };
+  const bool chooses = verb.count("--parts") == 0;
+  for (const char* const option : {"--choose", "--count", "--of"}) only(option, chooses, "no --parts");
+  only("--seed", chooses && choose == "random", "--choose random");
+  for (const char* const option : {"--data", "--rows"})
+    only(option, chooses && choose == "coactive", "--choose coactive");
 }
 
 }  // namespace
@@ -37,24 +53,29 @@ int combine_command(const CombineArguments& arguments) {
   core::Run run(arguments.run, host);
   std::unique_ptr<core::Source> files;
   if (!arguments.data.empty()) files = core::open_files(arguments.data, host);
-  const core::CombinedRun result =
-      core::combine_run(run, arguments.settings, files.get(),
-                        arguments.rows > 0 ? arguments.rows : core::kEvaluationRows, arguments.out);
+  core::CombineSettings settings = arguments.settings;
+  if (!arguments.parts.empty()) {
+    settings.choose = "given";
+    settings.parts = core::read_parts(arguments.parts, run.model().dictionary().weight());
+  }
+  const core::CombinedRun result = core::combine_run(
+      run, settings, files.get(), arguments.rows > 0 ? arguments.rows : core::kEvaluationRows, arguments.out);
   const core::Combinations& made = result.combinations;
   if (arguments.json) {
     const nlohmann::json object = {{"features", run.model().features()},
                                    {"combinations", made.parts.size(0)},
-                                   {"of", arguments.settings.of},
-                                   {"choose", arguments.settings.choose},
+                                   {"of", made.parts.size(1)},
+                                   {"choose", settings.choose},
                                    {"rows", result.rows},
                                    {"out", arguments.out.string()}};
     fmt::print("{}\n", object.dump(2));
     return 0;
   }
-  print_combinations(made, arguments);
+  print_combinations(made, settings);
   const std::string file = (arguments.out / "features.safetensors").string();
-  fmt::print("{} features and {} combinations of {}: {}\nlook for them: regulon eval RUN --truth {}\n",
-             run.model().features(), made.parts.size(0), arguments.settings.of, file, file);
+  fmt::print("{} features and {} combinations of {}{}: {}\nlook for them: regulon eval RUN --truth {}\n",
+             run.model().features(), made.parts.size(0), settings.choose == "given" ? "up to " : "",
+             made.parts.size(1), file, file);
   return 0;
 }
 
@@ -75,6 +96,8 @@ void add_combine(CLI::App& app, CombineArguments& arguments, std::function<int()
                    "Features that are coactive, nearest to each other, or random")
       ->check(CLI::IsMember({"coactive", "nearest", "random"}))
       ->capture_default_str();
+  verb->add_option("--parts", arguments.parts,
+                   "Text file that says which: one combination a line, ids between commas or spaces");
   verb->add_option("--seed", settings.seed, "Of the random choice")->capture_default_str();
   verb->add_option("--data", arguments.data,
                    "Files or globs to see which are coactive, in place of the run's held-out rows")
@@ -83,7 +106,12 @@ void add_combine(CLI::App& app, CombineArguments& arguments, std::function<int()
   verb->add_flag("--json", arguments.json, "Print one JSON object");
   verb->add_option("--plugin-path", arguments.plugin_path, "One more folder to look for plugins in")
       ->take_all();
-  verb->callback([&] { run = [&] { return combine_command(arguments); }; });
+  verb->callback([&arguments, &run, verb] {
+    run = [&arguments, verb] {
+      refuse_idle_options(*verb, arguments.settings.choose);
+      return combine_command(arguments);
+    };
+  });
 }
 
 }  // namespace regulon::cli

@@ -16,6 +16,7 @@ struct CombineArguments {
   std::filesystem::path run;
   std::filesystem::path out;
   core::CombineSettings settings;
+  std::filesystem::path parts;    ///< text file of combinations; empty: they are chosen
   std::vector<std::string> data;  ///< files or globs; empty: the run's own held-out rows
   std::int64_t rows = 0;          ///< 0: the default
   bool json = false;

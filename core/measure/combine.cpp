@@ -4,6 +4,7 @@
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/randperm.h>
 #include <ATen/ops/tensor.h>
@@ -175,6 +176,7 @@ std::vector<Chosen> choose_randomly(const std::vector<bool>& usable, const Combi
 }
 
 void check(const CombineSettings& settings) {
+  if (settings.choose == "given") return;
   if (settings.count < 1 || settings.of < 2) {
     throw InputError({"the combinations",
                       "there is nothing to add up",
@@ -193,28 +195,46 @@ void check(const CombineSettings& settings) {
                     fmt::format("{}", found), why});
 }
 
+[[noreturn]] void no_direction(const at::Tensor& parts, const std::string& choose) {
+  std::string ids;
+  for (std::int64_t k = 0; k < parts.size(0) && parts[k].item<std::int64_t>() >= 0; ++k)
+    ids += fmt::format("{}{}", k == 0 ? "" : " + ", parts[k].item<std::int64_t>());
+  const char* const cure = choose == "random"  ? "choose by another seed"
+                           : choose == "given" ? "leave this combination out"
+                                               : "take fewer combinations, or features in each";
+  throw InputError({"combination " + ids, "has no direction: its parts are opposite",
+                    "parts that add up to something", "a sum of zero", cure});
+}
+
 /// Sums of unit rows: what `result` holds of the combinations `all`.
-void add_up(const std::vector<Chosen>& all, const at::Tensor& directions, std::int64_t of,
+void add_up(const std::vector<Chosen>& all, const at::Tensor& directions, const std::string& choose,
             Combinations& result) {
   const auto count = static_cast<std::int64_t>(all.size());
-  result.parts = at::empty({count, of}, at::kLong);
+  std::int64_t of = 0;
+  for (const Chosen& one : all) of = std::max(of, std::ssize(one.parts));
+  result.parts = at::full({count, of}, -1, at::kLong);
   result.scores = at::empty({count}, at::kDouble);
   for (std::int64_t i = 0; i < count; ++i) {
     std::copy(all[slot(i)].parts.begin(), all[slot(i)].parts.end(),
               result.parts.mutable_data_ptr<std::int64_t>() + i * of);
     result.scores.mutable_data_ptr<double>()[i] = all[slot(i)].score;
   }
-  const at::Tensor sums =
-      directions.to(at::kDouble).index_select(0, result.parts.flatten()).view({count, of, -1}).sum(1);
+  const at::Tensor is_part = (result.parts >= 0).to(at::kDouble);
+  const at::Tensor rows = directions.to(at::kDouble).index_select(0, result.parts.clamp_min(0).flatten());
+  const at::Tensor sums = (rows.view({count, of, -1}) * is_part.unsqueeze(2)).sum(1);
   const at::Tensor norms = sums.norm(2, 1, true);
-  if ((norms < kNoDirection).any().item<bool>()) {
-    throw InputError({"a combination", "has no direction: its parts are opposite",
-                      "parts that add up to something", "a sum of zero", "choose by another seed"});
-  }
-  result.weights = (1 / norms).expand({count, of}).to(at::kFloat).contiguous();
+  const at::Tensor empty = (norms < kNoDirection).squeeze(1).nonzero();
+  if (empty.numel() > 0) no_direction(result.parts[empty[0].item<std::int64_t>()], choose);
+  result.weights = (is_part / norms).to(at::kFloat).contiguous();
   const std::int64_t n = directions.size(0);
   result.features = at::cat({directions, (sums / norms).to(at::kFloat)});
   result.combination = at::cat({at::zeros({n}, at::kByte), at::ones({count}, at::kByte)});
+}
+
+std::vector<Chosen> chosen_of(const std::vector<std::vector<std::int64_t>>& parts) {
+  std::vector<Chosen> all;
+  for (const auto& ids : parts) all.push_back({ids, 0});
+  return all;
 }
 
 }  // namespace
@@ -258,7 +278,9 @@ Combinations combine_features(const at::Tensor& dictionary, const CombineSetting
   std::vector<bool> usable(slot(n));
   for (std::int64_t i = 0; i < n; ++i) usable[slot(i)] = alive.const_data_ptr<bool>()[i];
   std::vector<Chosen> all;
-  if (settings.choose == "random") {
+  if (settings.choose == "given") {
+    all = chosen_of(settings.parts);
+  } else if (settings.choose == "random") {
     all = choose_randomly(usable, settings);
   } else if (n > 1) {
     const Partners partners = settings.choose == "nearest"
@@ -266,9 +288,10 @@ Combinations combine_features(const at::Tensor& dictionary, const CombineSetting
                                   : coactive_partners(codes, n, kPartners, kFewestRowsTogether);
     all = Chooser(partners, usable, settings.of).choose(settings.count);
   }
-  if (static_cast<std::int64_t>(all.size()) < settings.count) too_few(settings, all.size(), n);
+  const bool enough = settings.choose == "given" || static_cast<std::int64_t>(all.size()) >= settings.count;
+  if (!enough) too_few(settings, all.size(), n);
   Combinations result;
-  add_up(all, directions, settings.of, result);
+  add_up(all, directions, settings.choose, result);
   return result;
 }
 

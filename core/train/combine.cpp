@@ -39,13 +39,10 @@ CombinedRun combine_run(Run& run, const CombineSettings& settings, Source* sourc
   result.combinations = combine_features(run.model().dictionary().weight(), settings, codes);
 
   const Combinations& made = result.combinations;
-  const nlohmann::json asked = {{"run", run.folder().string()},
-                                {"choose", settings.choose},
-                                {"count", settings.count},
-                                {"of", settings.of},
-                                {"seed", settings.seed},
-                                {"rows", result.rows},
-                                {"features", run.model().features()}};
+  const nlohmann::json asked = {
+      {"run", run.folder().string()},      {"choose", settings.choose}, {"count", made.parts.size(0)},
+      {"of", made.parts.size(1)},          {"seed", settings.seed},     {"rows", result.rows},
+      {"features", run.model().features()}};
   AtomicFolder folder(out);
   write_safetensors(folder.path() / "features.safetensors",
                     {{"features", made.features},

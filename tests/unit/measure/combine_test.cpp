@@ -8,6 +8,7 @@
 #include <cmath>
 #include <set>
 
+#include "tests/unit/support/expect_error.h"
 #include "tests/unit/support/toy_step.h"
 
 namespace regulon::core::combine_test {
@@ -164,7 +165,15 @@ TEST(Combine, RandomFeaturesFollowTheSeed) {
   EXPECT_THROW(combine_features(dictionary, asked("random", 0)), InputError);
   EXPECT_THROW(combine_features(normal({1, 3}, 6), asked("nearest", 1)), InputError);
   const at::Tensor opposite = at::tensor({1.0, 0.0, -1.0, 0.0}, at::kDouble).view({2, 2});
-  EXPECT_THROW(combine_features(opposite, asked("random", 1)), InputError);
+  tests::expect_error<InputError>([&] { combine_features(opposite, asked("random", 1)); },
+                                  {"combination 0 + 1", "another seed"});
+  tests::expect_error<InputError>([&] { combine_features(opposite, asked("nearest", 1)); },
+                                  {"combination 0 + 1", "take fewer"});
+  CombineSettings given;
+  given.choose = "given";
+  given.parts = {{0, 1}};
+  tests::expect_error<InputError>([&] { combine_features(opposite, given); },
+                                  {"combination 0 + 1", "leave this combination out"});
 }
 
 }  // namespace

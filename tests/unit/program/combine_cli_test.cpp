@@ -66,6 +66,61 @@ TEST_F(CombineVerb, WritesFeaturesThatEvalReadsAsTheTruth) {
   EXPECT_TRUE(fs::exists(scratch_ / "coactive" / "combine.json"));
 }
 
+TEST_F(CombineVerb, AddsUpWhatAFileNames) {
+  write_file(scratch_ / "parts.txt", "3, 7\n\n 12 0 5\r\n7,3\n");
+  const Ended ended = combine("given", {"--parts", at("parts.txt")});
+  ASSERT_EQ(ended.exit_code, 0) << ended.err;
+  expect_words(ended.out, {"3 combinations of up to 3", "16  = 3 + 7\n", "17  = 0 + 5 + 12\n"});
+  const core::SafetensorsFile file(scratch_ / "given" / "features.safetensors");
+  EXPECT_TRUE(at::equal(file.tensor("parts").clone(),
+                        at::tensor({3, 7, -1, 0, 5, 12, 3, 7, -1}, at::kLong).view({3, 3})));
+  const at::Tensor features = file.tensor("features").clone();
+  const at::Tensor sum = features[0] + features[5] + features[12];
+  EXPECT_TRUE(at::allclose(features[17], sum / sum.norm(), 1e-5, 1e-6));
+  EXPECT_TRUE(at::equal(file.tensor("weights").clone().select(1, 2) != 0,
+                        at::tensor({0, 1, 0}, at::kLong).to(at::kBool)));
+}
+
+TEST_F(CombineVerb, NamesTheLineThatIsNoCombination) {
+  const std::vector<std::pair<std::string, std::string>> wrong = {
+      {"1 2\n3 16\n", "ids from 0 to 15"},
+      {"1 2\n3 -1\n", "'-1'"},
+      {"1 2\n3 4x\n", "'4x'"},
+      {"1 2\n5\n", "two features or more"},
+      {"1 2\n5,5\n", "twice"},
+      {"1 2\n99999999999999999999 1\n", "ids from 0 to 15"}};
+  for (const auto& [text, word] : wrong) {
+    write_file(scratch_ / "parts.txt", text);
+    const Ended ended = combine("given", {"--parts", at("parts.txt")});
+    EXPECT_EQ(ended.exit_code, 2) << text;
+    expect_words(ended.err, {"parts.txt, line 2", word});
+  }
+  write_file(scratch_ / "parts.txt", "\n \n");
+  expect_words(combine("given", {"--parts", at("parts.txt")}).err, {"holds no combination"});
+  expect_words(combine("given", {"--parts", at("none.txt")}).err, {"none.txt"});
+  EXPECT_FALSE(fs::exists(scratch_ / "given"));
+}
+
+TEST_F(CombineVerb, RefusesOptionsThatDoNothing) {
+  write_file(scratch_ / "parts.txt", "3 7\n");
+  const std::vector<std::pair<std::string, std::vector<std::string>>> idle = {
+      {"--seed", {"--choose", "coactive", "--seed", "3"}},
+      {"--seed", {"--choose", "nearest", "--seed", "3"}},
+      {"--rows", {"--choose", "nearest", "--rows", "100"}},
+      {"--data", {"--choose", "random", "--data", "x.npy"}},
+      {"--count", {"--parts", at("parts.txt"), "--count", "1"}},
+      {"--choose", {"--parts", at("parts.txt"), "--choose", "random"}},
+      {"--of", {"--parts", at("parts.txt"), "--of", "2"}},
+      {"--seed", {"--parts", at("parts.txt"), "--seed", "2"}},
+      {"--rows", {"--parts", at("parts.txt"), "--rows", "20"}}};
+  for (const auto& [option, arguments] : idle) {
+    const Ended ended = combine("idle", arguments);
+    EXPECT_EQ(ended.exit_code, 2) << option;
+    expect_words(ended.err, {option + ": does nothing here", "leave '" + option + "' out"});
+  }
+  EXPECT_FALSE(fs::exists(scratch_ / "idle"));
+}
+
 TEST_F(CombineVerb, SaysWhatIsWrong) {
   ASSERT_EQ(combine("c", {"--count", "2", "--choose", "random", "--json"}).exit_code, 0);
   const Ended again = combine("c", {"--count", "2", "--choose", "random"});
