@@ -15,7 +15,9 @@ inline constexpr std::int64_t kCoherenceRows = 16384;
 struct Coherence {
   std::int64_t rows = 0;    ///< that were held against all others
   double mean_nearest = 0;  ///< mean over them of the largest (OrtSAE, arXiv 2509.22033: mean max cosine)
-  double closest = 0;       ///< the largest of all
+  /// The largest of all. Of larger dictionaries a lower bound: pairs of two rows that were not looked at are
+  /// not seen.
+  double closest = 0;
   std::int64_t pairs_above_half =
       0;  ///< pairs above 0.5; of larger dictionaries scaled up from the rows seen
 };
