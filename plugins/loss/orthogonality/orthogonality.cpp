@@ -127,7 +127,7 @@ void Orthogonality::declare(regulon::Declaration<Orthogonality>& d) {
       .choices({"auto", "exact", "lists"})
       .doc(
           "nearest: each time among all, or in neighbour lists renewed in rotation; auto: lists above 4096 "
-          "features");
+          "features. Terms of the same rows, rank and lists share those of the first that runs in a step");
   d.param("list_length", &Orthogonality::list_length_)
       .at_least(1)
       .unit("features")

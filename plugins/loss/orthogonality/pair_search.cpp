@@ -7,6 +7,7 @@
 #include <regulon/assigned_neighbours.h>
 
 #include <functional>
+#include <sstream>
 #include <vector>
 
 namespace {
@@ -68,10 +69,10 @@ Neighbours PairSearch::from_chunks(const regulon::StepView& step, const at::Tens
 Neighbours PairSearch::from_lists(const regulon::StepView& step, const at::Tensor& unit_rows,
                                   const WantedRows& wanted) {
   const regulon::NeighbourListSettings& lists = settings_.lists;
-  const std::string name = name_of_search() + " by lists of " + std::to_string(lists.length) + " within " +
-                           std::to_string(lists.tolerance) + " anew every " +
-                           std::to_string(lists.renew_every);
-  const Neighbours found = shared(step, name, [&] { return lists_.nearest(unit_rows, wanted.first); });
+  std::ostringstream name;
+  name << name_of_search() << " by lists of " << lists.length << " within " << std::hexfloat
+       << lists.tolerance << " anew every " << lists.renew_every;
+  const Neighbours found = shared(step, name.str(), [&] { return lists_.nearest(unit_rows, wanted.first); });
   return wanted.active ? of_wanted(found, wanted, unit_rows.size(0)) : found;
 }
 
