@@ -86,7 +86,8 @@ void add_combine(CLI::App& app, CombineArguments& arguments, std::function<int()
   verb->add_option("RUN", arguments.run, "Folder of a run")->required();
   verb->add_option("--out", arguments.out, "Folder to make, for features.safetensors and combine.json")
       ->required();
-  verb->add_option("--count", settings.count, "Combinations; no feature is in two")
+  verb->add_option("--count", settings.count,
+                   "Combinations; no feature is in two (as many as there are, up to 100)")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 30))
       ->capture_default_str();
   verb->add_option("--of", settings.of, "Features in each")

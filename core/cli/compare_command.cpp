@@ -6,6 +6,7 @@
 
 #include "core/cli/commands.h"
 #include "core/cli/compare_table.h"
+#include "core/cli/new_file.h"
 #include "core/io/row_columns.h"
 #include "core/plugin/host.h"
 #include "core/train/compare.h"
@@ -31,6 +32,7 @@ std::string rows_name(core::Run& a, const core::Source* source, const core::Sour
 }  // namespace
 
 int compare_command(const CompareArguments& arguments) {
+  require_new_file(arguments.out);
   core::PluginHost host(arguments.plugin_path);
   core::Run a(arguments.a, host);
   core::Run b(arguments.b, host);

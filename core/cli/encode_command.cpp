@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "core/cli/commands.h"
+#include "core/cli/new_file.h"
 #include "core/io/codes_file.h"
 #include "core/plugin/host.h"
 #include "core/train/run.h"
@@ -67,6 +68,7 @@ class RowEncoder {
 }  // namespace
 
 int encode_command(const EncodeArguments& arguments) {
+  require_new_file(arguments.out);
   core::PluginHost host(arguments.plugin_path);
   core::Run run(arguments.run, host);
   if (arguments.prune) run.model().prune_above(*arguments.prune);

@@ -8,6 +8,7 @@
 #include "core/cli/commands.h"
 #include "core/cli/feature_tables.h"
 #include "core/cli/gap_table.h"
+#include "core/cli/new_file.h"
 #include "core/cli/print.h"
 #include "core/io/row_columns.h"
 #include "core/io/safetensors.h"
@@ -146,6 +147,7 @@ void refuse_both(const EvalArguments& arguments) {
 
 int eval_command(const EvalArguments& arguments) {
   refuse_both(arguments);
+  for (const auto& path : {arguments.table, arguments.plot}) require_new_file(path);
   core::PluginHost host(arguments.plugin_path);
   core::Run run(arguments.run, host);
   if (arguments.prune) run.model().prune_above(*arguments.prune);

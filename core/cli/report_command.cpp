@@ -1,6 +1,7 @@
 #include <regulon/error.h>
 
 #include "core/cli/commands.h"
+#include "core/cli/new_file.h"
 #include "core/cli/write_report.h"
 #include "core/plugin/host.h"
 
@@ -10,6 +11,7 @@ int report_command(const ReportArguments& arguments) {
   namespace report = core::report;
   const std::filesystem::path out =
       arguments.out.empty() ? arguments.folder / report::kReportName : arguments.out;
+  require_new_file(out);
   const bool is_study = report::is_study(arguments.folder);
   if (is_study && !arguments.vocabulary.empty()) {
     throw InputError({"--vocab", "names tokens, and a study's report shows none", "the folder of a run",

@@ -177,10 +177,10 @@ std::vector<Chosen> choose_randomly(const std::vector<bool>& usable, const Combi
 
 void check(const CombineSettings& settings) {
   if (settings.choose == "given") return;
-  if (settings.count < 1 || settings.of < 2) {
+  if (settings.count < 0 || settings.of < 2) {
     throw InputError({"the combinations",
                       "there is nothing to add up",
-                      "a count of at least 1, of at least 2 features",
+                      "a count of at least 1 (or 0: up to 100), of at least 2 features",
                       fmt::format("{} of {}", settings.count, settings.of),
                       {}});
   }
@@ -268,10 +268,13 @@ Partners coactive_partners(const std::vector<Codes>& codes, std::int64_t feature
   return found;
 }
 
-Combinations combine_features(const at::Tensor& dictionary, const CombineSettings& settings,
+Combinations combine_features(const at::Tensor& dictionary, const CombineSettings& asked,
                               const std::vector<Codes>& codes) {
+  constexpr std::int64_t kUsualCount = 100;
   const at::NoGradGuard no_grad;
-  check(settings);
+  check(asked);
+  CombineSettings settings = asked;
+  if (asked.count == 0) settings.count = kUsualCount;
   const at::Tensor directions = unit_directions(dictionary);
   const std::int64_t n = directions.size(0);
   const at::Tensor alive = (directions != 0).any(1);
@@ -288,8 +291,9 @@ Combinations combine_features(const at::Tensor& dictionary, const CombineSetting
                                   : coactive_partners(codes, n, kPartners, kFewestRowsTogether);
     all = Chooser(partners, usable, settings.of).choose(settings.count);
   }
-  const bool enough = settings.choose == "given" || static_cast<std::int64_t>(all.size()) >= settings.count;
-  if (!enough) too_few(settings, all.size(), n);
+  const auto found = static_cast<std::int64_t>(all.size());
+  if (settings.choose != "given" && found < std::max<std::int64_t>(1, asked.count))
+    too_few(settings, all.size(), n);
   Combinations result;
   add_up(all, directions, settings.choose, result);
   return result;

@@ -13,7 +13,7 @@ namespace regulon::core {
 
 /// Which features are added up.
 struct CombineSettings {
-  std::int64_t count = 100;         ///< combinations
+  std::int64_t count = 0;           ///< combinations; 0: as many as there are, up to 100
   std::int64_t of = 2;              ///< features in each
   std::string choose = "coactive";  ///< "coactive", "nearest", "random" or "given"
   std::uint64_t seed = 0;           ///< of "random"
@@ -61,8 +61,8 @@ Partners coactive_partners(const std::vector<Codes>& codes, std::int64_t feature
 /// - "random": any, by the seed;
 /// - "given": those of `settings.parts`, in their order, and in as many combinations as one likes.
 ///
-/// Rows of zeros are in none. Throws InputError, with how many there are, where fewer than `count` are found,
-/// and where parts are opposite and add up to nothing.
+/// Rows of zeros are in none. Throws InputError, with how many there are, where fewer than `count` are found
+/// (or none), and where parts are opposite and add up to nothing.
 Combinations combine_features(const at::Tensor& dictionary, const CombineSettings& settings,
                               const std::vector<Codes>& codes = {});
 

@@ -162,7 +162,8 @@ TEST(Combine, RandomFeaturesFollowTheSeed) {
   } catch (const InputError& error) {
     EXPECT_NE(std::string(error.what()).find("found 4"), std::string::npos) << error.what();
   }
-  EXPECT_THROW(combine_features(dictionary, asked("random", 0)), InputError);
+  expect_sums(combine_features(dictionary, asked("random", 0, 3)), dictionary, 4, 3);  // as many as there are
+  EXPECT_THROW(combine_features(dictionary, asked("random", -1)), InputError);
   EXPECT_THROW(combine_features(normal({1, 3}, 6), asked("nearest", 1)), InputError);
   const at::Tensor opposite = at::tensor({1.0, 0.0, -1.0, 0.0}, at::kDouble).view({2, 2});
   tests::expect_error<InputError>([&] { combine_features(opposite, asked("random", 1)); },

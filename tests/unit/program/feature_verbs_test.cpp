@@ -67,6 +67,25 @@ class FeatureVerbs : public ::testing::Test {
   ScratchFolder scratch_;
 };
 
+TEST_F(FeatureVerbs, WriteOverNothingThatIsThere) {
+  train("linear");
+  const std::string weights = at("run/weights.safetensors");
+  const std::string before = read_file(weights);
+  refused({"--table", weights}, {weights, "exists already", "would be lost", "remove it first"});
+  refused({"--absorption", "--table", weights}, {"exists already"});
+  refused({"--gap", "--plot", weights}, {"exists already"});
+  refused({"--table", at("run")}, {at("run"), "exists already", "a folder"});
+  for (const auto& words : {std::vector<std::string>{"encode", at("run"), "--out", weights},
+                            {"compare", at("run"), at("run"), "--out", weights},
+                            {"report", at("run"), "--out", weights}}) {
+    const Ended ended = run_program(words);
+    EXPECT_EQ(ended.exit_code, 2) << words.front();
+    expect_words(ended.err, {weights, "exists already"});
+  }
+  EXPECT_TRUE(read_file(weights) == before);
+  EXPECT_EQ(run_program({"report", at("run")}).exit_code, 0) << "a report takes the place of another";
+}
+
 TEST_F(FeatureVerbs, TopRowsWithTheirTokens) {
   train("linear");
   write_rows();

@@ -81,10 +81,11 @@ TEST_F(SolverVerbs, EncodeSolves) {
   ASSERT_EQ(
       verb("encode", {"--out", out_.string(), "--rows", "200", "--solver", "omp", "--k", "2"}).exit_code, 0);
   EXPECT_LE(core::read_codes(out_).row_offsets().diff().max().item<std::int64_t>(), 2);
+  const fs::path codes = scratch_ / "lasso";
   const Ended lasso =
-      verb("encode", {"--out", out_.string(), "--rows", "200", "--solver", "cd", "--lambda", "0.1"});
+      verb("encode", {"--out", codes.string(), "--rows", "200", "--solver", "cd", "--lambda", "0.1"});
   ASSERT_EQ(lasso.exit_code, 0) << lasso.err;
-  const core::SafetensorsFile file(out_);
+  const core::SafetensorsFile file(codes);
   EXPECT_EQ(file.metadata().at("solver"), "cd");
   EXPECT_EQ(file.tensor("objective").size(0), 200);
   EXPECT_LT(file.tensor("gap").max().item<double>(), 1e-4);
