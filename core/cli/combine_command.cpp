@@ -88,8 +88,7 @@ void add_combine(CLI::App& app, CombineArguments& arguments, std::function<int()
       ->required();
   verb->add_option("--count", settings.count,
                    "Combinations; no feature is in two (as many as there are, up to 100)")
-      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 30))
-      ->capture_default_str();
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 30));
   verb->add_option("--of", settings.of, "Features in each")
       ->check(CLI::Range(std::int64_t{2}, std::int64_t{16}))
       ->capture_default_str();

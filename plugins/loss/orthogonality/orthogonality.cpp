@@ -268,8 +268,7 @@ at::Tensor Orthogonality::weights_of(const regulon::StepView& step,
 
 at::Tensor Orthogonality::value(const regulon::StepView& step) {
   const Rows rows = rows_of(step);
-  // Nobody looks for a neighbour.
-  if (rows.wanted.count == 0) return rows.rows.narrow(0, 0, 0).sum();
+  if (rows.wanted.count == 0) return {};  // nobody looks for a neighbour
   if (pairs_ == "all") return of_all_pairs(step, rows);
   const regulon::ops::Neighbours pairs = search_of_pairs_.find(step, rows.units, rows.wanted);
   const at::Tensor cosines = regulon::ops::pair_cosines(rows.rows, pairs.row, pairs.other);

@@ -43,11 +43,11 @@ double first_period(const NeighbourListSettings& settings, const Preparation& pr
   constexpr double kUsualPeriod = 80;
   constexpr double kProductsOfPeriod = 10;
   if (settings.renew_every > 0) return static_cast<double>(settings.renew_every);
-  const auto rows = static_cast<double>(std::max<std::int64_t>(1, preparation.batch_rows));
-  const double affordable = preparation.batch_rows == 0
-                                ? kUsualPeriod
-                                : kProductsOfPeriod * static_cast<double>(preparation.features) / rows;
-  const double period = settings.period > 0 ? settings.period : std::max(kUsualPeriod, affordable);
+  double period = settings.period > 0 ? settings.period : kUsualPeriod;
+  if (settings.period <= 0 && preparation.batch_rows > 0) {
+    period = std::max(period, kProductsOfPeriod * static_cast<double>(preparation.features) /
+                                  static_cast<double>(preparation.batch_rows));
+  }
   return std::clamp(period, detail::kShortestPeriod, detail::kLongestPeriod);
 }
 

@@ -140,8 +140,12 @@ TEST_P(OrthogonalityModes, NobodyLooksForANeighbour) {
   one.codes.slice(1, 0, 4).zero_();
   one.codes.slice(1, 5, 10).zero_();
   one.codes.select(1, 4).fill_(1);
-  expect_as_dense(silent, with(settings, {{"scope", "active"}}), pairs + ", all dead");
-  expect_as_dense(frozen, settings, pairs + ", all frozen");
+  const auto sits_out = [&](const PairStep& step, const Settings& all) {
+    return !tests::prepared_orthogonality(10, 4, all)->value(step.view()).defined();
+  };
+  EXPECT_TRUE(sits_out(silent, with(settings, {{"scope", "active"}}))) << pairs << ", all dead";
+  EXPECT_TRUE(sits_out(frozen, settings)) << pairs << ", all frozen";
+  EXPECT_FALSE(sits_out(silent, settings)) << pairs << ", all dead, but all look";
   expect_as_dense(frozen, with(settings, {{"rows", "encoder"}}), pairs + ", all decoder rows frozen");
   if (pairs != "unique") expect_as_dense(one, with(settings, {{"scope", "active"}}), pairs + ", one active");
   for (const std::int64_t n : {1, 2}) {
