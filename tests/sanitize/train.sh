@@ -28,7 +28,9 @@ expect() {
 }
 
 while read -r config; do
-  name=$(basename "$config" .toml)
+  # Two folders may hold configs of one name.
+  name=${config#"$source/configs/"}
+  name=${name%.toml} name=${name//\//_}
   expect 0 train "$config" --out "$scratch/$name" --set run.steps=8 --set run.report_every=2 --set run.checkpoint_every=3
   # As if killed after the checkpoint of step 6.
   rm "$scratch/$name"/{summary.json,weights.safetensors,checkpoints/000000008.safetensors}
