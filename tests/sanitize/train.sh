@@ -40,7 +40,7 @@ done < <(find "$source/configs" -name '*.toml' -not -path '*/studies/*' | sort)
 expect 0 train "$source/configs/toy/plain.toml" --out "$scratch/jumprelu" --set run.steps=8 --set encoder.activation=jumprelu
 expect 0 train "$source/configs/toy/plain.toml" --out "$scratch/batch_topk" --set run.steps=8 \
   --set encoder.activation=batch_topk --set encoder.k=3
-expect 2 train "$source/configs/toy/plain.toml" --out "$scratch/plain"
+expect 2 train "$source/configs/toy/plain.toml" --out "$scratch/toy_plain"
 expect 2 train "$source/configs/toy/plain.toml" --out "$scratch/other" --set model.feautres=3
 expect 0 study "$source/configs/studies/toy_orthogonality.toml" --out "$scratch/study" --set study.seeds=2 --set run.steps=8 \
   --set run.report_every=2 --jobs 2
