@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "ops/gather.h"
+#include "ops/row_gradients.h"
 #include "ops/support.h"
 #include "ops/tiles.h"
 
@@ -26,6 +27,7 @@ struct Decode final : torch::autograd::Function<Decode> {
     const at::Tensor rows = weight.contiguous();
     context->save_for_backward({values, rows});
     context->saved_data["pattern"] = detail::carry(pattern);
+    context->saved_data["meeting"] = detail::meeting_of(weight);
     context->saved_data["bias"] = bias.has_value();
     const at::Tensor start = bias.has_value() ? bias->contiguous() : at::Tensor();
     return detail::sum_rows(pattern.row_offsets(), pattern.feature_ids(), values, rows, start);
@@ -40,7 +42,10 @@ struct Decode final : torch::autograd::Function<Decode> {
     if (context->needs_input_grad(0)) {
       result[0] = detail::dot_rows(pattern.row_offsets(), pattern.feature_ids(), gradient, saved[1]);
     }
-    if (context->needs_input_grad(1)) result[1] = detail::sum_by_feature(pattern, saved[0], gradient);
+    if (context->needs_input_grad(1)) {
+      result[1] = detail::hand_in(context->saved_data.at("meeting"),
+                                  detail::gradient_by_feature(pattern, saved[0], gradient));
+    }
     const bool has_bias = context->saved_data.at("bias").toBool();
     if (has_bias && context->needs_input_grad(2)) result[2] = detail::weighted_total({}, gradient);
     return result;

@@ -64,11 +64,6 @@ at::Tensor sum_rows(const at::Tensor& offsets, const at::Tensor& ids, const at::
   return out;
 }
 
-at::Tensor sum_by_feature(const Codes& codes, const at::Tensor& weights, const at::Tensor& matrix) {
-  const FeatureOrder& order = codes.by_feature();
-  return sum_rows(order.offsets, order.rows, permuted(weights, order.entries), matrix);
-}
-
 at::Tensor dot_rows(const at::Tensor& offsets, const at::Tensor& ids, const at::Tensor& rows,
                     const at::Tensor& matrix) {
   const std::int64_t d = matrix.size(1);

@@ -12,9 +12,6 @@ namespace regulon::ops::detail {
 at::Tensor sum_rows(const at::Tensor& offsets, const at::Tensor& ids, const at::Tensor& weights,
                     const at::Tensor& matrix, const at::Tensor& start = {});
 
-/// The same for each feature of some codes: weights are per entry, matrix [B, d], result [n, d].
-at::Tensor sum_by_feature(const Codes& codes, const at::Tensor& weights, const at::Tensor& matrix);
-
 /// out[e] = dot(rows[i], matrix[ids[e]]) for each entry e of item i: [entries].
 at::Tensor dot_rows(const at::Tensor& offsets, const at::Tensor& ids, const at::Tensor& rows,
                     const at::Tensor& matrix);

@@ -11,6 +11,7 @@
 #include "kernel_table.h"
 #include "ops/gather.h"
 #include "ops/row_choice.h"
+#include "ops/row_gradients.h"
 #include "ops/support.h"
 
 namespace regulon::ops {
@@ -93,6 +94,7 @@ struct PairCosines final : torch::autograd::Function<PairCosines> {
       const at::Tensor inverses = inverse_norms<decltype(zero)>(rows);
       const at::Tensor found = cosines<decltype(zero)>(rows, inverses, row, other);
       context->save_for_backward({rows, row, other, inverses, found});
+      context->saved_data["meeting"] = detail::meeting_of(given);
       return found;
     });
   }
@@ -109,8 +111,10 @@ struct PairCosines final : torch::autograd::Function<PairCosines> {
     const at::Tensor pulled = at::cat({saved[1], saved[2], itself});
     const at::Tensor towards = at::cat({saved[2], saved[1], itself});
     const FeatureOrder order = sort_by_feature(rows.size(0), pulled, towards);
-    return {
-        detail::sum_rows(order.offsets, order.rows, detail::permuted(weights, order.entries), rows), {}, {}};
+    return {detail::hand_in(context->saved_data.at("meeting"),
+                            {order.offsets, order.rows, detail::permuted(weights, order.entries), rows}),
+            {},
+            {}};
   }
 };
 

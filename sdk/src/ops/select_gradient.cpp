@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "ops/gather.h"
+#include "ops/row_gradients.h"
 #include "ops/select_check.h"
 #include "ops/support.h"
 
@@ -82,6 +83,7 @@ struct Select final : torch::autograd::Function<Select> {
     context->set_materialize_grads(false);
     context->save_for_backward({center.has_value() ? rows : input.contiguous(), weight.contiguous()});
     context->saved_data["selected"] = carry(selected);
+    context->saved_data["meeting"] = meeting_of(weight);
     context->saved_data["bias"] = bias.has_value() && bias->requires_grad();
     context->saved_data["center"] = center.has_value() && center->requires_grad();
     const bool learns = thresholds.has_value() && thresholds->requires_grad();
@@ -99,7 +101,9 @@ struct Select final : torch::autograd::Function<Select> {
     if (context->needs_input_grad(0)) {
       result[0] = sum_rows(codes.row_offsets(), codes.feature_ids(), gradient, saved[1]);
     }
-    if (context->needs_input_grad(1)) result[1] = sum_by_feature(codes, gradient, saved[0]);
+    if (context->needs_input_grad(1)) {
+      result[1] = hand_in(context->saved_data.at("meeting"), gradient_by_feature(codes, gradient, saved[0]));
+    }
     const bool center = context->saved_data.at("center").toBool();
     if (center || context->saved_data.at("bias").toBool()) {
       const at::Tensor of_bias = total_by_feature(codes, gradient);
