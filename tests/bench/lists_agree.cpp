@@ -98,8 +98,9 @@ struct Shortfalls {
 /// Lists like those of the term, kept beside it on the same rows, so that one can look at what they hand out.
 class Beside {
  public:
-  explicit Beside(std::int64_t features, std::int64_t width, std::int64_t renew_every = 0) {
-    preparation_.features = features;
+  explicit Beside(const Settings& run, std::int64_t width, std::int64_t renew_every = 0) {
+    preparation_.features = run.features;
+    preparation_.batch_rows = run.batch;
     preparation_.width = width;
     NeighbourListSettings settings;
     settings.renew_every = renew_every;
@@ -144,8 +145,8 @@ class Comparison {
     source_->open(setup);
     normalisation_ = core::estimate_normalisation(*source_, "scale");
     trainer_ = std::make_unique<core::Trainer>(config_, host_, rows(0));
-    lists_ = std::make_unique<Beside>(settings.features, source_->width());
-    frozen_ = std::make_unique<Beside>(settings.features, source_->width(), std::int64_t{1} << 40);
+    lists_ = std::make_unique<Beside>(settings, source_->width());
+    frozen_ = std::make_unique<Beside>(settings, source_->width(), std::int64_t{1} << 40);
     fmt::print("weight {}\n{:>6} {:>7} {:>9} {:>7} {:>8} {:>10} {:>8} {:>10} {:>8} {:>10} {:>7}\n", weight,
                "step", "exact", "nearest", "period", "recall", "deficit", "by force", "by force", "all rows",
                "all rows", "fvu");
@@ -195,7 +196,8 @@ class Comparison {
     const std::int64_t begin = lists_->cursor();
     lists_->nearest(weight);
     const std::int64_t next = lists_->cursor();
-    const std::int64_t end = next > begin ? next : settings_.features;
+    // Some calls make no list anew; a rotation that ends puts the cursor back.
+    const std::int64_t end = next >= begin ? next : settings_.features;
     for (std::size_t row = 0; row < used.size(); ++row) {
       const double shortfall = std::abs(best[row] - std::max(0.0, used[row]));
       all_.add(shortfall);

@@ -14,8 +14,9 @@ namespace regulon {
 struct NeighbourListSettings {
   /// m: the neighbours that are remembered of each row; one and a half times the rank where that is more.
   std::int64_t length = 16;
-  /// Calls, at first, in which every row's list is made anew once; it adapts. 0: 80, or 10 n / B where that
-  /// is more, for a batch of B rows: a call's renewals then cost a tenth of the encoder's product at most.
+  /// Calls, at first, in which every row's list is made anew once; it adapts. 0: 80, or 20 n / B where that
+  /// is more, for a batch of B rows, and 1000 at most: the first renewals then cost a twentieth of the
+  /// encoder's product, on average over calls, or somewhat more for the widest dictionaries.
   double period = 0;
   double tolerance = 1e-3;  ///< mean deficit in cosine up to which the period may grow
   /// Calls from one look at all cosines of a row's list to the next; a tenth of the period where that is
@@ -26,11 +27,11 @@ struct NeighbourListSettings {
   std::int64_t renew_every = 0;  ///< R: all lists anew at every R-th call and none between; 0: in rotation
 };
 
-/// The m nearest rows of each row, as lists that are made anew in rotation: n / period rows a call, by one
-/// product of these with all rows, exactly; on the way each of them gets into the lists of the rows that it
-/// has come near. Between, the r-th nearest of a row is the r-th in its list as last ranked. Never n x n:
-/// O(n m) memory, and time of n / period rows' products. With `renew_every` all lists are made anew together,
-/// at a fixed period (Steiner, in the comments to Till 2024).
+/// The m nearest rows of each row, as lists that are made anew in rotation: n / period rows a call, or some
+/// hundreds at every few, by one product of these with all rows, exactly; on the way each of them gets into
+/// the lists of the rows that it has come near. Between, the r-th nearest of a row is the r-th in its list as
+/// last ranked. Never n x n: O(n m) memory, and time of n / period rows' products. With `renew_every` all
+/// lists are made anew together, at a fixed period (Steiner, in the comments to Till 2024).
 ///
 /// Each list that is made anew tells for free what the old one missed: *recall* is the share of rows for
 /// which the neighbour that was handed out had the cosine of the true one, and *deficit* by how much cosine

@@ -13,6 +13,7 @@ namespace {
 
 constexpr double kRanksPerPeriod = 10;  ///< how often in its life a list is ranked at least
 constexpr std::int64_t kLooksPerRotation = 8;
+constexpr std::int64_t kRowsAtOnce = 512;  ///< worth a pass over all rows, which each renewal is
 constexpr double kShorter = 0.6;
 
 }  // namespace
@@ -37,16 +38,22 @@ void ListRotation<T>::turn() {
   figures_[list_calls] += 1;
 }
 
-/// The rows whose lists this call makes anew.
+/// The rows whose lists this call makes anew: at every few calls as many as fall due in so many, so that they
+/// are worth a pass over all rows; eight times a rotation at least.
 template <typename T>
 std::pair<std::int64_t, std::int64_t> ListRotation<T>::due() const {
   if (settings_.renew_every > 0) {
     return {calls() % settings_.renew_every == 0 ? first_ : n_, n_};
   }
   const std::int64_t begin = std::max(first_, static_cast<std::int64_t>(figures_[list_cursor]));
-  const auto share =
-      static_cast<std::int64_t>(std::ceil(static_cast<double>(n_ - first_) / figures_[list_period]));
-  return {begin, std::min(n_, begin + std::max<std::int64_t>(1, share))};
+  const double period = figures_[list_period];
+  const double a_call = static_cast<double>(n_ - first_) / period;
+  const double longest = period / static_cast<double>(kLooksPerRotation);
+  const auto wait = std::max<std::int64_t>(
+      1, static_cast<std::int64_t>(std::min(static_cast<double>(kRowsAtOnce) / a_call, longest)));
+  if (calls() % wait != 0) return {begin, begin};
+  const auto count = static_cast<std::int64_t>(std::ceil(a_call * static_cast<double>(wait)));
+  return {begin, std::min(n_, begin + std::max<std::int64_t>(1, count))};
 }
 
 /// Calls from one look at a row's list to the next. Where lists last long, so does the order in them; the

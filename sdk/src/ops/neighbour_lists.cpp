@@ -41,7 +41,7 @@ ops::Neighbours pairs_of(const detail::NeighbourTable& table, std::int64_t first
 /// What `settings` says about the first rotation, for a run as `preparation` tells.
 double first_period(const NeighbourListSettings& settings, const Preparation& preparation) {
   constexpr double kUsualPeriod = 80;
-  constexpr double kProductsOfPeriod = 10;
+  constexpr double kProductsOfPeriod = 20;
   if (settings.renew_every > 0) return static_cast<double>(settings.renew_every);
   double period = settings.period > 0 ? settings.period : kUsualPeriod;
   if (settings.period <= 0 && preparation.batch_rows > 0) {
