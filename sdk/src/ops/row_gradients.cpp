@@ -5,6 +5,7 @@
 #include <c10/core/GradMode.h>
 #include <regulon/shared_gradient.h>
 #include <torch/csrc/autograd/custom_function.h>
+#include <torch/csrc/autograd/graph_task.h>
 
 #include <utility>
 #include <vector>
@@ -24,6 +25,7 @@ constexpr const char* kShareGradient = "share_gradient";
 /// What waits for a backward to come to its end.
 struct Meeting final : torch::CustomClassHolder {
   std::vector<detail::RowGradient> waiting;
+  torch::autograd::Node* node = nullptr;  ///< the one that sums it up, and owns this
 };
 
 Meeting& meeting_in(const at::IValue& packed) {
@@ -78,6 +80,16 @@ struct ShareGradient final : torch::autograd::Function<ShareGradient> {
 
 using ShareNode = torch::autograd::CppNode<ShareGradient>;
 
+/// Whether this backward runs `node`, and nobody looks at what comes to it before: who asks for the gradient
+/// of the shared rows themselves, or hooks into it, gets it from each operation as usual.
+bool will_sum(torch::autograd::Node& node) {
+  if (!node.tensor_pre_hooks().empty() || !node.retains_grad_hooks().empty()) return false;
+  const auto* const asked = torch::autograd::get_current_graph_task_exec_info();
+  if (asked == nullptr || asked->empty()) return true;
+  const auto found = asked->find(&node);
+  return found != asked->end() && found->second.needed_ && found->second.captures_ == nullptr;
+}
+
 }  // namespace
 
 at::Tensor share_gradient(const at::Tensor& rows) {
@@ -93,12 +105,18 @@ RowGradient gradient_by_feature(const Codes& codes, const at::Tensor& weights, c
 }
 
 at::IValue meeting_of(const at::Tensor& rows) {
-  const auto* const node = dynamic_cast<ShareNode*>(rows.grad_fn().get());
-  return node == nullptr ? at::IValue() : node->ctx_.saved_data.at("meeting");
+  auto* const node = dynamic_cast<ShareNode*>(rows.grad_fn().get());
+  if (node == nullptr) return {};
+  at::IValue meeting = node->ctx_.saved_data.at("meeting");
+  meeting_in(meeting).node = node;
+  return meeting;
 }
 
 at::Tensor hand_in(const at::IValue& meeting, RowGradient gradient) {
-  if (meeting.isNone()) return sum_rows(gradient.offsets, gradient.ids, gradient.weights, gradient.matrix);
+  if (meeting.isNone() || !will_sum(*meeting_in(meeting).node))
+    return sum_rows(gradient.offsets, gradient.ids, gradient.weights, gradient.matrix);
+  // The matrix may be the shared rows themselves, which hold the node that owns the meeting.
+  gradient.matrix = gradient.matrix.detach();
   meeting_in(meeting).waiting.push_back(std::move(gradient));
   return {};
 }

@@ -78,6 +78,49 @@ TEST(SharedGradientTest, NothingIsLeftForTheNextBackward) {
   EXPECT_TRUE(at::allclose(rows.grad(), 4 * rows.detach()));
 }
 
+TEST(SharedGradientTest, WhoAsksForTheGradientOfTheSharedRowsGetsAllOfIt) {
+  const at::Tensor apart = leaf(at::kDouble);
+  many_uses(apart, true).backward();
+  const at::Tensor rows = leaf(at::kDouble);
+  const at::Tensor shared = ops::share_gradient(rows);
+  const at::Tensor sum = many_uses(shared, true);
+  const auto asked = torch::autograd::grad({sum}, {shared}, {}, /*retain_graph=*/true);
+  EXPECT_TRUE(at::allclose(asked[0], apart.grad(), 1e-12, 1e-12));
+  const auto both = torch::autograd::grad({sum}, {shared, rows}, {}, /*retain_graph=*/true);
+  EXPECT_TRUE(at::allclose(both[0], apart.grad(), 1e-12, 1e-12));
+  EXPECT_TRUE(at::allclose(both[1], apart.grad(), 1e-12, 1e-12));
+  sum.backward();
+  EXPECT_TRUE(at::allclose(rows.grad(), apart.grad(), 1e-12, 1e-12));
+}
+
+TEST(SharedGradientTest, HooksOnTheSharedRowsSeeAllOfIt) {
+  const at::Tensor apart = leaf(at::kDouble);
+  many_uses(apart, true).backward();
+  const at::Tensor shared = ops::share_gradient(leaf(at::kDouble));
+  at::Tensor seen = at::zeros_like(apart);
+  shared.register_hook([&](const at::Tensor& gradient) { seen = seen + gradient; });
+  many_uses(shared, true).backward();
+  EXPECT_TRUE(at::allclose(seen, apart.grad(), 1e-12, 1e-12));
+  const at::Tensor kept = ops::share_gradient(leaf(at::kDouble));
+  kept.retain_grad();
+  many_uses(kept, true).backward();
+  EXPECT_TRUE(at::allclose(kept.grad(), apart.grad(), 1e-12, 1e-12));
+}
+
+TEST(SharedGradientTest, ABackwardThatThrowsKeepsNothingAlive) {
+  c10::weak_intrusive_ptr<at::TensorImpl> left(at::ones({1}).getIntrusivePtr());
+  {
+    const at::Tensor shared = ops::share_gradient(leaf(at::kDouble));
+    left = c10::weak_intrusive_ptr<at::TensorImpl>(shared.getIntrusivePtr());
+    const at::Tensor failing = shared * 1;
+    failing.register_hook([](const at::Tensor&) -> at::Tensor { throw std::runtime_error("on purpose"); });
+    const at::Tensor ids = at::arange(kSharedRows - 1, at::kLong);
+    const at::Tensor sum = failing.sum() + ops::pair_cosines(shared, ids, ids + 1).sum();
+    EXPECT_THROW(sum.backward(), std::exception);
+  }
+  EXPECT_TRUE(left.expired());
+}
+
 TEST(SharedGradientTest, RowsWithoutGradientStayThemselves) {
   const at::Tensor rows = leaf(at::kFloat);
   EXPECT_TRUE(ops::share_gradient(rows.detach()).grad_fn() == nullptr);
