@@ -3,6 +3,7 @@
 #include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
 #include <regulon/ops.h>
+#include <regulon/sums.h>
 
 #include <algorithm>
 #include <array>
@@ -12,17 +13,19 @@
 namespace regulon::core {
 namespace {
 
-double total(const at::Tensor& tensor) { return tensor.sum().item<double>(); }
+double total(const at::Tensor& tensor) { return ops::total(tensor).item<double>(); }
+/// Of whole numbers or flags, which have no rounding.
+double count(const at::Tensor& numbers) { return numbers.sum().item<double>(); }
 
 /// Share of the features in each decade of frequency.
 nlohmann::json frequency_shares(const at::Tensor& frequency) {
   constexpr std::array<std::pair<const char*, double>, 5> kDecades = {
       {{"below_1e-4", 1e-4}, {"below_1e-3", 1e-3}, {"below_1e-2", 1e-2}, {"below_1e-1", 1e-1}, {"above", 2}}};
   const auto features = static_cast<double>(std::max<std::int64_t>(frequency.numel(), 1));
-  double so_far = total(frequency == 0);
+  double so_far = count(frequency == 0);
   nlohmann::json shares = {{"unused", so_far / features}};
   for (const auto& [name, limit] : kDecades) {
-    const double below = total(frequency < limit);
+    const double below = count(frequency < limit);
     shares[name] = (below - so_far) / features;
     so_far = below;
   }
@@ -49,7 +52,7 @@ nlohmann::json to_json(const Evaluation& evaluation) {
 }
 
 double mean_l0(const Codes& codes) {
-  const double active = total(codes.values().detach() > 0);
+  const double active = count(codes.values().detach() > 0);
   return active / static_cast<double>(std::max<std::int64_t>(codes.rows(), 1));
 }
 
@@ -107,9 +110,9 @@ Evaluation Evaluator::result() const {
   const double legacy = legacy_variance();
   result.explained_variance_legacy = legacy > 0 ? 1 - error_ / (rows * scale * scale) / legacy : 0;
   result.mse = error_ / rows;
-  result.l0 = total(counts_) / rows;
+  result.l0 = count(counts_) / rows;
   result.l1 = value_sum_ / rows;
-  result.unused_share = total(counts_ == 0) / static_cast<double>(std::max<std::int64_t>(counts_.numel(), 1));
+  result.unused_share = count(counts_ == 0) / static_cast<double>(std::max<std::int64_t>(counts_.numel(), 1));
   result.cosine = cosine_ / rows;
   result.norm_ratio = norm_ratio_ / rows;
   result.relative_bias = inner_ != 0 ? rebuilt_ / inner_ : 0;

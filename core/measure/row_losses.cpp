@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <regulon/error.h>
+#include <regulon/sums.h>
 
 #include <algorithm>
 #include <cmath>
@@ -145,16 +146,16 @@ LossSpread LossCollector::result(double unit) const {
 void LossPairCollector::Moments::add(const at::Tensor& x, const at::Tensor& y) {
   const auto more = static_cast<double>(x.numel());
   if (more == 0) return;
-  const double mean_of_x = x.mean().item<double>();
-  const double mean_of_y = y.mean().item<double>();
+  const double mean_of_x = ops::mean(x).item<double>();
+  const double mean_of_y = ops::mean(y).item<double>();
   const at::Tensor from_x = x - mean_of_x;
   const at::Tensor from_y = y - mean_of_y;
   const double shift_x = mean_of_x - mean_x;
   const double shift_y = mean_of_y - mean_y;
   const double weight = count * more / (count + more);
-  xx += from_x.square().sum().item<double>() + shift_x * shift_x * weight;
-  yy += from_y.square().sum().item<double>() + shift_y * shift_y * weight;
-  xy += (from_x * from_y).sum().item<double>() + shift_x * shift_y * weight;
+  xx += ops::total(from_x.square()).item<double>() + shift_x * shift_x * weight;
+  yy += ops::total(from_y.square()).item<double>() + shift_y * shift_y * weight;
+  xy += ops::total(from_x * from_y).item<double>() + shift_x * shift_y * weight;
   mean_x += shift_x * more / (count + more);
   mean_y += shift_y * more / (count + more);
   count += more;

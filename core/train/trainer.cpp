@@ -4,6 +4,7 @@
 #include <c10/core/GradMode.h>
 #include <fmt/format.h>
 #include <regulon/error.h>
+#include <regulon/sums.h>
 
 #include "core/measure/evaluation.h"
 
@@ -144,8 +145,8 @@ void Trainer::measure(const at::Tensor& batch, const at::Tensor& row_errors, con
   report.step = step_;
   report.steps = config_.run.steps;
   for (const auto& term : report.terms) report.loss += term.weighted;
-  const double error = row_errors.sum().item<double>();
-  const double spread = (batch - batch.mean(0)).square().sum().item<double>();
+  const double error = ops::total(row_errors).item<double>();
+  const double spread = ops::total((batch - batch.mean(0)).square()).item<double>();
   report.fvu = spread > 0 ? error / spread : 0;
   report.l0 = mean_l0(codes);
   report.dead_share = statistics_.dead_share(config_.run.dead_after);

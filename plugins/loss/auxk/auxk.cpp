@@ -4,6 +4,7 @@
 #include <ATen/ops/zeros_like.h>
 #include <regulon/loss_term.h>
 #include <regulon/ops.h>
+#include <regulon/sums.h>
 
 #include <algorithm>
 
@@ -58,7 +59,7 @@ class AuxK final : public regulon::LossTerm {
     const at::Tensor guess =
         regulon::ops::decode(step.encode(best), step.dictionary().weight(), at::Tensor());
     const at::Tensor error = (step.batch() - step.reconstruction()).detach();
-    const at::Tensor value = (error - guess).square().sum(1).mean() * inverse_scale(step, error);
+    const at::Tensor value = regulon::ops::mean((error - guess).square().sum(1)) * inverse_scale(step, error);
     return fade_ ? value * (static_cast<double>(best.k) / static_cast<double>(most_)) : value;
   }
 
@@ -75,7 +76,7 @@ class AuxK final : public regulon::LossTerm {
   at::Tensor inverse_scale(const regulon::StepView& step, const at::Tensor& error) const {
     if (relative_to_ == "none") return error.new_ones({});
     const at::Tensor& rows = relative_to_ == "error" ? error : step.batch();
-    const at::Tensor spread = (rows - rows.mean(0)).square().sum(1).mean();
+    const at::Tensor spread = regulon::ops::mean((rows - rows.mean(0)).square().sum(1));
     return at::where(spread > 0, spread.reciprocal(), at::zeros_like(spread));
   }
 

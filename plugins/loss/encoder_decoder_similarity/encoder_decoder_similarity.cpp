@@ -1,5 +1,6 @@
 #include <ATen/TensorOperators.h>
 #include <regulon/loss_term.h>
+#include <regulon/sums.h>
 
 /// A mild pull between what detects a feature and what it writes: the mean over features of
 /// 1 - cos(e_i, w_i), e_i the encoder's direction and w_i the decoder's row. Between tied weights, which are
@@ -13,7 +14,7 @@ class EncoderDecoderSimilarity final : public regulon::LossTerm {
     const regulon::Dictionary& decoder = step.dictionary();
     const regulon::Dictionary encoder(step.encoder_directions(), decoder.bias());
     const at::Tensor cosines = (encoder.unit_rows() * decoder.unit_rows()).sum(1);
-    return (1 - cosines).mean();
+    return regulon::ops::mean(1 - cosines);
   }
 };
 

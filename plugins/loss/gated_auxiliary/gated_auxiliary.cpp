@@ -1,6 +1,7 @@
 #include <ATen/TensorOperators.h>
 #include <regulon/loss_term.h>
 #include <regulon/ops.h>
+#include <regulon/sums.h>
 
 /// Keeps a gate's activations ReLU(pi) able to reconstruct the batch by themselves: the mean over rows of
 /// |x - xhat(ReLU(pi))|^2, with the dictionary as a constant, so that only the gate learns by it
@@ -18,7 +19,7 @@ class GatedAuxiliary final : public regulon::LossTerm {
     const regulon::Codes gate = step.codes().with_values(step.codes().channel("gate"));
     const regulon::Dictionary dictionary =
         freeze_dictionary_ ? step.dictionary().detach() : step.dictionary();
-    return (step.batch() - regulon::ops::decode(gate, dictionary)).square().sum(1).mean();
+    return regulon::ops::mean((step.batch() - regulon::ops::decode(gate, dictionary)).square().sum(1));
   }
 
  private:

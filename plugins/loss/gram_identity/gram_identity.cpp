@@ -1,6 +1,7 @@
 #include <ATen/TensorOperators.h>
 #include <regulon/gram.h>
 #include <regulon/loss_term.h>
+#include <regulon/sums.h>
 
 #include <algorithm>
 
@@ -38,8 +39,7 @@ class GramIdentity final : public regulon::LossTerm {
     const at::Tensor own = rows.narrow(0, frozen, learning);
     const at::Tensor gram = regulon::ops::gram(own);
     const at::Tensor all = gram + regulon::ops::gram(rows.narrow(0, 0, frozen).detach());
-    // By row first: sums along a row do not depend on the number of threads.
-    const at::Tensor products = (gram * all).sum(1).sum();
+    const at::Tensor products = regulon::ops::total(gram * all);
     const at::Tensor squared_norms = own.square().sum(1, true);
     const at::Tensor excess = norms_ ? products - 2 * gram.diagonal().sum() + static_cast<double>(learning)
                                      : products - regulon::ops::gram(squared_norms).sum();

@@ -1,5 +1,6 @@
 #include <ATen/ATen.h>
 #include <regulon/loss_term.h>
+#include <regulon/sums.h>
 /// Mean over rows of (sum_i c_i f_i)(sum_i f_i) / sum_i f_i^2, c_i the costs. At costs of one, the
 /// Hoyer-Square of Yang et al. 2020, "DeepHoyer" (arXiv 1908.09979), from 1 to the L0; k equal values count
 /// as sum c_i.
@@ -13,7 +14,7 @@ class HoyerSquare final : public regulon::LossTerm {
     };
     const at::Tensor& f = codes.values();
     const at::Tensor priced = f * step.costs().index_select(0, codes.feature_ids());
-    return (row_sums(priced) * row_sums(f) / row_sums(f.square()).clamp_min(1e-12)).mean();
+    return regulon::ops::mean(row_sums(priced) * row_sums(f) / row_sums(f.square()).clamp_min(1e-12));
   }
 };
 REGULON_LOSS_TERM(HoyerSquare, "hoyer_square", "Squared ratio of L1 to L2 of each code, at its costs")

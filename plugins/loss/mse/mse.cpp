@@ -1,5 +1,6 @@
 #include <ATen/ops/mse_loss.h>
 #include <regulon/loss_term.h>
+#include <regulon/sums.h>
 
 /// The reconstruction's squared error, |x - xhat|^2: summed over the d coordinates and averaged over rows, as
 /// papers write it, or averaged over both, as most code computes it.
@@ -13,8 +14,7 @@ class Mse final : public regulon::LossTerm {
 
   at::Tensor value(const regulon::StepView& step) override {
     const at::Tensor squared = at::mse_loss(step.reconstruction(), step.batch(), at::Reduction::None);
-    // By row first: sums along a row do not depend on the number of threads.
-    return (reduction_ == "mean" ? squared.mean(1) : squared.sum(1)).mean();
+    return regulon::ops::mean(reduction_ == "mean" ? squared.mean(1) : squared.sum(1));
   }
 
  private:

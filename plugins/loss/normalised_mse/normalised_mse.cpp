@@ -2,6 +2,7 @@
 #include <ATen/ops/where.h>
 #include <ATen/ops/zeros_like.h>
 #include <regulon/loss_term.h>
+#include <regulon/sums.h>
 
 /// The squared error on the scale of the data, so that a weight means the same whatever the activations'
 /// size. By "variance" it is sum |x - xhat|^2 / sum |x - mean x|^2 over the batch: the share of variance that
@@ -19,8 +20,8 @@ class NormalisedMse final : public regulon::LossTerm {
   at::Tensor value(const regulon::StepView& step) override {
     const at::Tensor& batch = step.batch();
     const at::Tensor errors = (batch - step.reconstruction()).square().sum(1);
-    if (by_ == "row_norm") return (errors * inverse(batch.square().sum(1))).mean();
-    return errors.sum() * inverse((batch - batch.mean(0)).square().sum(1).sum());
+    if (by_ == "row_norm") return regulon::ops::mean(errors * inverse(batch.square().sum(1)));
+    return regulon::ops::total(errors) * inverse(regulon::ops::total((batch - batch.mean(0)).square()));
   }
 
  private:

@@ -1,6 +1,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/linalg_vector_norm.h>
 #include <regulon/loss_term.h>
+#include <regulon/sums.h>
 
 /// Squared error in which rows count differently: sum_r w_r |x_r - xhat_r|^2 / sum_r w_r with w_r =
 /// |x_r|^power. Power 0 is mse; a negative one lifts short rows, and -2 weighs relative errors alike (compare
@@ -25,9 +26,9 @@ class WeightedMse final : public regulon::LossTerm {
     const at::Tensor errors = (step.batch() - step.reconstruction()).square().sum(1);
     const at::Tensor norms = at::linalg_vector_norm(step.batch(), 2, at::IntArrayRef({1}));
     // A batch of zeros has the mean norm zero; its rows weigh the same.
-    const at::Tensor relative = norms / norms.mean().clamp_min(1e-30);
+    const at::Tensor relative = norms / regulon::ops::mean(norms).clamp_min(1e-30);
     const at::Tensor weights = relative.clamp_min(floor_).pow(power_);
-    return (errors * weights).sum() / weights.sum();
+    return regulon::ops::total(errors * weights) / regulon::ops::total(weights);
   }
 
  private:
