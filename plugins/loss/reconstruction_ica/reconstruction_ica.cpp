@@ -1,6 +1,7 @@
 #include <ATen/TensorOperators.h>
 #include <regulon/gram.h>
 #include <regulon/loss_term.h>
+#include <regulon/sums.h>
 
 #include <algorithm>
 
@@ -30,28 +31,17 @@ class ReconstructionIca final : public regulon::LossTerm {
 
   at::Tensor value(const regulon::StepView& step) override {
     const regulon::Dictionary& dictionary = step.dictionary();
+    if (dictionary.frozen_rows() == dictionary.features()) return {};
     const at::Tensor batch = centered_ ? step.batch() - dictionary.bias().detach() : step.batch();
     const double n = static_cast<double>(dictionary.features());
     const double d = static_cast<double>(dictionary.width());
     const bool framed = scale_ == "frame" || (scale_ == "auto" && dictionary.unit_norm());
     const at::Tensor rebuilt = rebuild(batch, dictionary) * (framed ? std::min(1.0, d / n) : 1.0);
     const at::Tensor squared = (rebuilt - batch).square();
-    // By row first: sums along a row do not depend on the number of threads.
-    return mean_of(reduction_ == "mean" ? squared.mean(1) : squared.sum(1));
+    return regulon::ops::mean(reduction_ == "mean" ? squared.mean(1) : squared.sum(1));
   }
 
  private:
-  /// The mean of a vector. A sum of all of a long one would depend on the number of threads: blocks of a
-  /// fixed length are summed up first.
-  static at::Tensor mean_of(const at::Tensor& values) {
-    constexpr std::int64_t kBlock = 4096;
-    const at::Tensor exact = values.to(at::kDouble);
-    const std::int64_t whole = exact.size(0) / kBlock * kBlock;
-    const at::Tensor blocks = exact.narrow(0, 0, whole).view({whole / kBlock, kBlock}).sum(1);
-    const at::Tensor sum = blocks.sum() + exact.narrow(0, whole, exact.size(0) - whole).sum();
-    return (sum / static_cast<double>(exact.size(0))).to(values.scalar_type());
-  }
-
   /// x Wᵀ W of every row x: what frozen and new rows make of it adds up.
   static at::Tensor rebuild(const at::Tensor& batch, const regulon::Dictionary& dictionary) {
     const std::int64_t frozen = dictionary.frozen_rows();

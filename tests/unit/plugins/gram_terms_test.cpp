@@ -102,6 +102,12 @@ TEST(GramIdentity, SitsOutWhereAllRowsAreFrozen) {
   EXPECT_FALSE(tests::make_plugin<LossTerm>("gram_identity")->value(step.view()).defined());
 }
 
+TEST(ReconstructionIca, SitsOutWhereAllRowsAreFrozen) {
+  DictionaryStep step{leaf({3, 2}, 7), 3};
+  step.batch = normal({7, 2}, 10);
+  EXPECT_FALSE(tests::make_plugin<LossTerm>("reconstruction_ica")->value(step.view()).defined());
+}
+
 /// mean over rows of |s x Wᵀ W - x|², written out.
 at::Tensor dense_ica(const DictionaryStep& step, double s, bool mean) {
   const std::int64_t learning = step.weight.size(0) - step.frozen_rows;
