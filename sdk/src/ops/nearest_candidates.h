@@ -32,15 +32,15 @@ class NearestCandidates {
     limit_ = std::max(limit_, 2 * std::max<std::ptrdiff_t>(std::ssize(held_), rank));
   }
 
-  /// Leaves those of exactly the wanted size, ascending, and of these the first kMostTies; none if
-  /// `needs_size` and the wanted one is zero. To be called once, at the end.
+  /// Leaves those of exactly the wanted size, ascending, and of these the first kMostTies. If `needs_size`,
+  /// what is of size zero does not count. To be called once, at the end.
   template <typename Exact>
   void decide(std::int64_t rank, bool needs_size, const Exact& exact) {
-    const std::vector<std::pair<T, std::int32_t>> ranked = rank_exactly(exact);
+    std::vector<std::pair<T, std::int32_t>> ranked = rank_exactly(exact);
     held_ = {};
+    if (needs_size) std::erase_if(ranked, [](const auto& one) { return one.first == 0; });
     if (ranked.empty()) return;
     const T wanted = wanted_of(ranked, rank);
-    if (needs_size && wanted == 0) return;
     for (const auto& [size, id] : ranked) {
       if (size == wanted && std::ssize(others_) < kMostTies) others_.push_back(id);
     }

@@ -3,6 +3,7 @@
 #include <regulon/error.h>
 #include <regulon/neighbour_lists.h>
 
+#include <cmath>
 #include <memory>
 #include <vector>
 
@@ -73,6 +74,20 @@ TEST(NeighbourListKinds, TheFirstCallIsTheExactSearch) {
 }
 
 /// The audit's figures of a whole rotation, counted by hand from the lists as it found them.
+TEST(NeighbourListKinds, RightAnglesAreNoRankForBothSearches) {
+  // Row 0 is near row 2 alone: its second nearest is the farthest that it has, which is row 2 too.
+  at::Tensor rows = at::zeros({4, 4});
+  rows[0][0] = rows[1][1] = rows[3][3] = 1;
+  rows[2][0] = rows[2][1] = std::sqrt(0.5);
+  Lists kept(4, 4, kind(2, true));
+  const ops::Neighbours found = kept.lists.nearest(rows);
+  const ops::Neighbours exact = ops::nearest_neighbours(rows, {2, true, {}});
+  for (const ops::Neighbours& each : {found, exact}) {
+    EXPECT_TRUE(at::equal(each.row, at::tensor({0, 1, 2, 2}, at::kLong)));
+    EXPECT_TRUE(at::equal(each.other, at::tensor({2, 2, 0, 1}, at::kLong)));
+  }
+}
+
 TEST(NeighbourListKinds, TheAuditIsOfTheRankAskedFor) {
   constexpr std::int64_t kFeatures = 300;
   constexpr std::int64_t kPeriod = 10;

@@ -31,13 +31,13 @@ Expected brute_force(const at::Tensor& rows, const ops::NearestSettings& setting
     std::vector<std::pair<double, std::int64_t>> others;
     for (std::int64_t j = 0; j < n; ++j) {
       if (i == j || zero[static_cast<std::size_t>(i)] || zero[static_cast<std::size_t>(j)]) continue;
+      if (settings.absolute && sizes.data_ptr<double>()[i * n + j] == 0) continue;  // at right angles
       others.emplace_back(-sizes.data_ptr<double>()[i * n + j], j);
     }
     std::sort(others.begin(), others.end());
     if (others.empty()) continue;
     const double wanted =
         others[static_cast<std::size_t>(std::min(settings.rank, std::ssize(others)) - 1)].first;
-    if (settings.absolute && wanted == 0) continue;
     std::vector<std::int64_t> best;
     for (const auto& [size, j] : others) {
       if (size == wanted && std::ssize(best) < 64) best.push_back(j);
