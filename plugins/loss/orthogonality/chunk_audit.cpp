@@ -12,7 +12,9 @@ namespace {
 
 using regulon::ops::Neighbours;
 
-constexpr std::int64_t kRowsPerCall = 64;
+constexpr std::int64_t kMostRowsPerCall = 64;
+constexpr std::int64_t kChunksPerRow =
+    16;                           ///< an audited row is held against all: this keeps it the lesser part
 constexpr double kWindow = 1024;  ///< rows over which the figures are averaged
 
 /// The places of numbers in `figures_`.
@@ -52,12 +54,13 @@ void ChunkAudit::prepare(regulon::Preparation& preparation) {
   preparation.state("chunks.figures", figures_, {figure_count}, at::kDouble);
 }
 
-void ChunkAudit::take(const at::Tensor& unit_rows, const Neighbours& found, bool absolute,
-                      std::int64_t first) {
+void ChunkAudit::take(const at::Tensor& unit_rows, const Neighbours& found, bool absolute, std::int64_t first,
+                      std::int64_t chunk) {
   const at::Tensor rows = unit_rows.detach();
   const std::int64_t n = rows.size(0) - first;
   auto* const figures = figures_.mutable_data_ptr<double>();
-  const std::int64_t count = std::min(n, kRowsPerCall);
+  const std::int64_t count =
+      std::min(n, std::clamp<std::int64_t>(chunk / kChunksPerRow, 1, kMostRowsPerCall));
   const auto begin = static_cast<std::int64_t>(figures[cursor]);
   figures[cursor] = static_cast<double>((begin + count) % n);
 

@@ -62,7 +62,7 @@ Neighbours PairSearch::from_chunks(const regulon::StepView& step, const at::Tens
                                    const WantedRows& wanted) {
   const Neighbours found =
       regulon::ops::chunk_neighbours(unit_rows, settings_.chunk, step.generator(), settings_.absolute);
-  audit_.take(unit_rows, found, settings_.absolute, wanted.first);
+  audit_.take(unit_rows, found, settings_.absolute, wanted.first, settings_.chunk);
   return of_wanted(found, wanted, unit_rows.size(0));
 }
 
