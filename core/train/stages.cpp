@@ -104,12 +104,12 @@ Config config_of(const std::string& stage, const doc::Table& document, const fs:
 }
 
 /// Told before anything is trained; what a stage starts from otherwise is looked at when it begins.
-void require_growth(const std::vector<Stage>& before, const Config& config, const std::string& stage,
+void require_growth(const std::vector<Stage>& before, const Config& config, const WrittenStage& written,
                     const doc::Place& place) {
-  if (before.empty() || config.model.freeze != "init") return;
+  if (before.empty() || config.model.freeze != "init" || edits_key(written.edits, "model.init")) return;
   const std::int64_t there = before.back().config.model.features;
   if (config.model.features > there) return;
-  throw InputError({place.text, fmt::format("stage '{}' adds no features", stage),
+  throw InputError({place.text, fmt::format("stage '{}' adds no features", written.name),
                     fmt::format("[model] features above {}: those of the stages before count", there),
                     fmt::format("{}", config.model.features),
                     fmt::format("set = [\"model.features={}\"] doubles them", 2 * there)});
@@ -147,7 +147,7 @@ std::vector<Stage> load_stages(const fs::path& file, const std::vector<Override>
     if (!stages.empty()) start_from(stages.back().folder, opened.file, one, document, own);
     const fs::path whole = folder_of(document, out);
     Config config = config_of(one.name, document, opened.file, catalogue, own);
-    require_growth(stages, config, one.name, entry->value.place);
+    require_growth(stages, config, one, entry->value.place);
     stages.push_back({one.name,
                       stages.size() + 1 == written.size() ? whole : whole / kStagesFolder / one.name,
                       std::move(config)});

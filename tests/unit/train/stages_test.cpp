@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <nlohmann/json.hpp>
 
 #include "core/io/safetensors.h"
@@ -130,9 +131,12 @@ TEST_F(Stages, ConvertAnEncoderThatCountedFromTheDecodersBias) {
 }
 
 TEST_F(Stages, AFrozenDecoderIsAControl) {
-  for (const std::string loss : {"", "[[loss]]\nplugin = \"resample\"\ndead_after = 64\nevery = 3\n"}) {
+  std::vector<std::string> losses = {"", "[[loss]]\nplugin = \"resample\"\ndead_after = 64\nevery = 3\n"};
+  for (const char* of_rows : {"orthogonality", "coherence_cap", "gram_identity", "reconstruction_ica"})
+    losses.push_back(fmt::format("[[loss]]\nplugin = \"{}\"\n", of_rows));
+  for (const std::string& loss : losses) {
     const Config plain = config(10, "freeze = \"decoder\"", "plugin = \"linear\"\n", 100, loss);
-    const fs::path run = trained("control" + std::to_string(loss.size()), plain);
+    const fs::path run = trained("control" + std::to_string(std::hash<std::string>()(loss)), plain);
     at::Tensor rows = at::randn({10, 16}, named_generator(mix_seed(0, 1), "dictionary"), at::kFloat);
     rows = rows / rows.norm(2, {1}, true);
     EXPECT_TRUE(weight(run, "decoder.weight").equal(rows)) << "as it was drawn";
@@ -263,6 +267,11 @@ TEST_F(Stages, RefuseConfigsThatSayNoStages) {
   refused("[[stage]]\nname = \"a/b\"\n", {"cannot be called that", "a/b"});
   refused("[[stage]]\nname = \"a\"\n[[stage]]\nname = \"a\"\n", {"two stages are called 'a'"});
   refused("[[stage]]\n[[stage]]\n", {"stage '2' adds no features", "above 6", "model.features=12"});
+  // From another start than the stage before, it is not known yet how many there are.
+  tests::write_file(scratch_ / "config.toml",
+                    text(6, "", kUncentred, 2,
+                         "[[stage]]\n[[stage]]\nset = [\"model.init=elsewhere\", \"model.freeze=init\"]\n"));
+  EXPECT_EQ(load_stages(scratch_ / "config.toml", {}, {}, host_).size(), 2U);
   refused("[[stage]]\nset = [\"model.featurs=3\"]\n", {"featurs", "in stage '1'"});
   refused("[[stage]]\nunset = [\"loss.l1\"]\n", {"l1", "in stage '1'"});
   tests::write_file(scratch_ / "config.toml", text(6, "", kUncentred, 2, "[[stage]]\n"));
