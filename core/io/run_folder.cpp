@@ -193,7 +193,9 @@ void RunFolder::require_same_run(const nlohmann::json& manifest) const {
 
 RunFolder::~RunFolder() = default;
 
-bool RunFolder::finished() const { return fs::exists(folder_ / "summary.json"); }
+bool RunFolder::is_whole(const fs::path& folder) {
+  return fs::exists(folder / "weights.safetensors") && !read_json_object(folder / "summary.json").is_null();
+}
 
 std::optional<RunFolder::Checkpoint> RunFolder::newest_checkpoint() const {
   const auto found = checkpoints_in(folder_ / "checkpoints");

@@ -40,10 +40,11 @@ class RunFolder {
 
   /// Throws InputError if a new run could not begin in `folder`, as the constructor would.
   static void require_free(const std::filesystem::path& folder);
+  /// Whether a whole run lies in `folder`: the weights, and the summary, which is written last.
+  static bool is_whole(const std::filesystem::path& folder);
 
   const std::filesystem::path& path() const { return folder_; }
-  /// Whether the run that lies here is whole: its summary is written last.
-  bool finished() const;
+  bool finished() const { return is_whole(folder_); }
   /// The newest checkpoint, if there is one.
   std::optional<Checkpoint> newest_checkpoint() const;
   /// Writes a checkpoint, then removes all but the newest `kCheckpointsKept`.

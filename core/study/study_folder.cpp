@@ -141,7 +141,7 @@ RunStatus StatusReader::status(const StudyPaths& paths, const PlannedRun& run) {
   }
   auto differences = manifest_differences(manifest, run_manifest(run.config, host_, data));
   if (!differences.empty()) return {RunState::other, std::move(differences)};
-  return {fs::exists(paths.summary(run.name)) ? RunState::done : RunState::begun, {}};
+  return {RunFolder::is_whole(paths.run(run.name)) ? RunState::done : RunState::begun, {}};
 }
 
 void check_study_folder(const StudyPaths& paths, const Study& study, const Plan& plan, bool redo) {

@@ -237,13 +237,19 @@ std::unique_ptr<Source> open_files(const std::vector<std::string>& patterns, Plu
 Run::Run(const fs::path& folder, PluginHost& host) : folder_(folder) {
   const fs::path manifest_path = folder / "manifest.json";
   const nlohmann::json manifest = read_json_object(manifest_path);
+  if (manifest.is_null() && fs::exists(folder / "study.json")) {
+    throw InputError({folder.string(), "is a study, not a run", "one of its runs",
+                      "the folder of all of them",
+                      fmt::format("give a folder of {}", (folder / "runs").string())});
+  }
   if (!manifest.is_object() || !manifest.contains("config")) {
     throw InputError({folder.string(), "is not a run", "a folder with manifest.json and weights.safetensors",
                       "no manifest.json that tells a config", "give the folder that `regulon train` wrote"});
   }
-  if (!fs::exists(folder / "summary.json")) {
-    throw InputError({folder.string(), "holds a run that has not finished",
-                      "summary.json, which is written last", "none yet",
+  if (!RunFolder::is_whole(folder)) {
+    throw InputError({folder.string(), "holds a run that is not whole",
+                      "weights.safetensors, and summary.json, which is written last",
+                      "one of them is missing or empty",
                       "finish it: the command that began it, with --resume"});
   }
   config_ = config_from_json(manifest.at("config"), manifest_path.string(), host);

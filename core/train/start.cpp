@@ -13,6 +13,7 @@
 
 #include "core/io/hash.h"
 #include "core/io/json_file.h"
+#include "core/io/run_folder.h"
 #include "core/io/safetensors.h"
 #include "core/model/encoder_form.h"
 
@@ -44,7 +45,7 @@ fs::path start_folder(const Config& config) {
 
 fs::path weights_of(const Config& config) {
   const fs::path folder = start_folder(config);
-  if (!fs::exists(folder / "summary.json") || !fs::exists(folder / "weights.safetensors")) {
+  if (!RunFolder::is_whole(folder)) {
     throw InputError({folder.string(), "[model] init names no finished run",
                       "a folder that `regulon train` finished or `regulon import` wrote",
                       fs::exists(folder) ? "a folder without weights.safetensors or summary.json" : "nothing",

@@ -139,6 +139,18 @@ TEST_F(StudyCommand, DoneRunsAreNotTrainedAgain) {
   EXPECT_EQ(count(more.err, "starts"), 2U);
 }
 
+TEST_F(StudyCommand, RunsThatLostFilesAreTrainedAgain) {
+  ASSERT_EQ(study(out_).exit_code, 0);
+  const std::string table = read_file(out_ / "results.csv");
+  write_file(out_ / "runs" / "l1.weight=0.1,seed=0" / "summary.json", "");
+  fs::remove(out_ / "runs" / "l1.weight=0.1,seed=1" / "weights.safetensors");
+  const Ended again = study(out_);
+  EXPECT_EQ(again.exit_code, 0) << again.err;
+  expect_words(again.err, {"4 runs, 2 of them done already"});
+  EXPECT_EQ(read_file(out_ / "results.csv"), table);
+  EXPECT_TRUE(fs::exists(out_ / "runs" / "l1.weight=0.1,seed=1" / "weights.safetensors"));
+}
+
 TEST_F(StudyCommand, KilledAndContinuedGivesTheSameTables) {
   const fs::path whole = scratch_ / "whole";
   ASSERT_EQ(study(whole).exit_code, 0);
@@ -254,6 +266,13 @@ TEST_F(StudyCommand, DryRunTrainsNothing) {
   expect_words(study(out_, {"--dry-run"}).out, {"done     l1.weight=0.3,seed=1", "nothing is left to do"});
   expect_words(study(out_, {"--dry-run", "--set", "study.seeds=3"}).out,
                {"to do    l1.weight=0.3,seed=2", "from the runs of 2 points that are done"});
+}
+
+TEST_F(StudyCommand, IsNoRun) {
+  ASSERT_EQ(study(out_).exit_code, 0);
+  const Ended ended = run_program({"eval", out_.string()});
+  EXPECT_EQ(ended.exit_code, 2);
+  expect_words(ended.err, {"is a study, not a run", "runs"});
 }
 
 TEST_F(StudyCommand, OtherFoldersAreRefused) {
