@@ -59,7 +59,7 @@ int drop_command(const EvalArguments& arguments, core::PluginHost& host, core::R
   core::DropCurve curve = core::drop_curve(run, source, rows_wanted(arguments), arguments.drop);
   for (const std::filesystem::path& folder : arguments.beside) {
     core::Run rival(folder, host);
-    core::add_rival(curve, rival, source);
+    core::add_rival(curve, run, rival, source);
   }
   if (arguments.json) {
     fmt::print("{}\n", core::to_json(curve).dump(2));

@@ -25,8 +25,9 @@ namespace {
 void print_rivals(const std::vector<core::DropRival>& rivals, const char* conclusion) {
   fmt::print("\n{:>10}{:>10}{:>16}  beside it\n", "FVU", "L0", "FVU of dropping");
   for (const core::DropRival& rival : rivals) {
-    fmt::print("{:>10.4f}{:>10.2f}{:>16}  {}\n", rival.fvu, rival.l0,
-               rival.curve_fvu ? fmt::format("{:.4f}", *rival.curve_fvu) : "not that L0", rival.run);
+    fmt::print("{:>10.4f}{:>10.2f}{:>16}  {}{}\n", rival.fvu, rival.l0,
+               rival.curve_fvu ? fmt::format("{:.4f}", *rival.curve_fvu) : "not that L0", rival.run,
+               rival.other_data ? " (trained on other data: not to be held against this)" : "");
   }
   fmt::print(
       "Where dropping leaves much more unexplained than a run trained to that L0, {} that others can take "

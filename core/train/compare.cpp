@@ -73,6 +73,12 @@ RowComparison compare_on_rows(Run& a, Run& b, Source& source, std::int64_t rows,
 
 }  // namespace
 
+bool have_other_data(const Run& a, const Run& b) {
+  const std::string data_a = trained_on(a);
+  const std::string data_b = trained_on(b);
+  return !data_a.empty() && !data_b.empty() && data_a != data_b;
+}
+
 RunComparison compare_runs(Run& a, Run& b, Source* source, std::int64_t rows,
                            const ComparisonSettings& settings, const LossListener& listener) {
   const at::NoGradGuard no_grad;
@@ -85,9 +91,7 @@ RunComparison compare_runs(Run& a, Run& b, Source* source, std::int64_t rows,
                       "compare runs on activations of the same model and layer"});
   }
   RunComparison result;
-  const std::string data_a = trained_on(a);
-  const std::string data_b = trained_on(b);
-  result.other_data = !data_a.empty() && !data_b.empty() && data_a != data_b;
+  result.other_data = have_other_data(a, b);
   if (source != nullptr) result.rows = compare_on_rows(a, b, *source, rows, listener);
   result.all = compare_dictionaries(rows_a, rows_b, settings);
   if (!result.rows) return result;

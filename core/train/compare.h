@@ -52,6 +52,9 @@ using LossListener = std::function<void(const at::Tensor& a, const at::Tensor& b
 RunComparison compare_runs(Run& a, Run& b, Source* source, std::int64_t rows,
                            const ComparisonSettings& settings = {}, const LossListener& listener = {});
 
+/// Whether two runs were trained on different data, as far as they have any and say so.
+bool have_other_data(const Run& a, const Run& b);
+
 /// What to conclude, in sentences for people: whether the two found the same features, which one rebuilds
 /// better, and whether they fail on the same rows.
 std::vector<std::string> conclusions(const RunComparison& comparison);

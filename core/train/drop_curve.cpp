@@ -13,6 +13,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/measure/drop.h"
+#include "core/train/compare.h"
 
 namespace regulon::core {
 namespace {
@@ -156,9 +157,10 @@ DropCurve drop_curve(Run& run, Source& source, std::int64_t rows, const std::str
   return curve;
 }
 
-void add_rival(DropCurve& curve, Run& run, Source& source) {
-  const Evaluation found = run.evaluate(source, curve.rows).held_out;
-  curve.rivals.push_back({run.folder().string(), found.fvu, found.l0, fvu_at(curve, found.l0)});
+void add_rival(DropCurve& curve, const Run& own, Run& rival, Source& source) {
+  const Evaluation found = rival.evaluate(source, curve.rows).held_out;
+  curve.rivals.push_back(
+      {rival.folder().string(), found.fvu, found.l0, fvu_at(curve, found.l0), have_other_data(own, rival)});
 }
 
 nlohmann::json to_json(const DropCurve& curve) {
@@ -176,6 +178,7 @@ nlohmann::json to_json(const DropCurve& curve) {
     rivals.push_back({{"run", rival.run},
                       {"fvu", rival.fvu},
                       {"l0", rival.l0},
+                      {"other_data", rival.other_data},
                       {"curve_fvu", rival.curve_fvu ? nlohmann::json(*rival.curve_fvu) : nlohmann::json()}});
   }
   return {{"drop", curve.kind}, {"rows", curve.rows}, {"points", points}, {"beside", rivals}};

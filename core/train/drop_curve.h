@@ -30,7 +30,8 @@ struct DropRival {
   double fvu = 0;
   double l0 = 0;
   std::optional<double>
-      curve_fvu;  ///< what the curve has at that L0, between its points; none beyond its ends
+      curve_fvu;            ///< what the curve has at that L0, between its points; none beyond its ends
+  bool other_data = false;  ///< whether it was trained on other data than the curve's run
 };
 
 struct DropCurve {
@@ -45,8 +46,9 @@ struct DropCurve {
 /// stays as it is: the other codes are not encoded anew. Throws InputError for another kind, or without rows.
 DropCurve drop_curve(Run& run, Source& source, std::int64_t rows, const std::string& kind);
 
-/// Adds another run, measured on the curve's rows of `source`. Throws InputError if its width differs.
-void add_rival(DropCurve& curve, Run& run, Source& source);
+/// Adds another run than the curve's `own`, measured on the curve's rows of `source`. Throws InputError if
+/// its width differs.
+void add_rival(DropCurve& curve, const Run& own, Run& rival, Source& source);
 
 nlohmann::json to_json(const DropCurve& curve);
 

@@ -194,6 +194,13 @@ TEST_F(SolverVerbs, DroppingStandsBesideOtherRuns) {
   while (points[i].at("l0").get<double>() > beside.at("l0").get<double>()) ++i;
   EXPECT_GE(beside.at("curve_fvu").get<double>(), points[i - 1].at("fvu").get<double>());
   EXPECT_LE(beside.at("curve_fvu").get<double>(), points[i].at("fvu").get<double>());
+  EXPECT_FALSE(beside.at("other_data").get<bool>());
+  const std::string stranger = (scratch_ / "stranger").string();
+  const Ended other =
+      run_program({"train", (scratch_ / "small.toml").string(), "--set", "run.seed=5", "--out", stranger});
+  ASSERT_EQ(other.exit_code, 0) << other.err;
+  expect_words(verb("eval", {"--drop", "weakest", "--rows", "500", "--beside", stranger}).out,
+               {"trained on other data"});
 }
 
 TEST_F(SolverVerbs, EvalRefusesWhatDoesNotGoTogether) {
