@@ -5,7 +5,9 @@
 #include <regulon/error.h>
 
 #include <CLI/CLI.hpp>
+#include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <filesystem>
 #include <functional>
@@ -53,6 +55,17 @@ struct Request {
   QuickstartArguments quickstart;
   std::function<int()> run;
 };
+
+/// CLI11's own check of this ends its message in the largest double, written out.
+CLI::Validator not_negative() {
+  return {[](const std::string& text) {
+            char* end = nullptr;
+            const double value = std::strtod(text.c_str(), &end);
+            const bool fits = end != text.c_str() && *end == '\0' && value >= 0 && std::isfinite(value);
+            return fits ? std::string() : "expected a finite number of at least 0, found " + text;
+          },
+          "NOT NEGATIVE"};
+}
 
 template <class Arguments>
 void add_plugin_path(CLI::App& verb, Arguments& arguments) {
@@ -171,33 +184,38 @@ void add_report(CLI::App& app, Request& request) {
 }
 
 void add_gap(CLI::App& verb, regulon::cli::EvalArguments& eval) {
-  verb.add_flag("--gap", eval.gap, "Compare the encoder's codes with those that solvers find");
+  auto* const gap =
+      verb.add_flag("--gap", eval.gap, "Compare the encoder's codes with those that solvers find");
   verb.add_option("--solver", eval.solving.solvers,
                   "Solvers of the gap, one or more times; the first is what rows are ranked by")
+      ->needs(gap)
       ->take_all();
   verb.add_option("--lambda", eval.solving.lambda,
                   "Price of a code for the gap; unless given: where the lasso has the encoder's L0")
-      ->check(CLI::NonNegativeNumber);
+      ->needs(gap)
+      ->check(not_negative());
   verb.add_option("--k", eval.solving.k, "Features a row of pursuits; unless given: the encoder's L0")
-      ->check(CLI::NonNegativeNumber);
+      ->needs(gap)
+      ->check(not_negative());
   verb.add_option("--plot", eval.plot, "Write plots of the gap to this HTML file");
 }
 
 void add_eval(CLI::App& app, Request& request) {
   auto* verb = app.add_subcommand("eval", "Measure a finished run on held-out rows");
   verb->add_option("RUN", request.eval.run, "Folder of a run")->required();
-  verb->add_option("--data", request.eval.data,
-                   "Files or globs to measure on, in place of the run's held-out rows")
-      ->take_all();
+  auto* const data = verb->add_option("--data", request.eval.data,
+                                      "Files or globs to measure on, in place of the run's held-out rows");
+  data->take_all();
   verb->add_option("--tensor", request.eval.tensor,
-                   "Name of the matrix in those files, where they hold several");
+                   "Name of the matrix in those files, where they hold several")
+      ->needs(data);
   verb->add_option("--truth", request.eval.truth,
                    "True features: a safetensors file with `features` [n_true, d]");
   verb->add_option("--rows", request.eval.rows, "Rows to look at, at most")->check(CLI::Range(1, 1 << 30));
   verb->add_flag("--json", request.eval.json, "Print one JSON object");
   verb->add_option("--prune", request.eval.prune,
                    "Keep a code only if it explains more than this of what the row's others leave")
-      ->check(CLI::NonNegativeNumber);
+      ->check(not_negative());
   add_plugin_path(*verb, request.eval);
   verb->add_flag("--absorption", request.eval.absorption,
                  "Hold each feature's encoder direction against its own and its neighbour's decoder row");
@@ -254,10 +272,10 @@ void add_encode(CLI::App& app, Request& request) {
       ->capture_default_str();
   verb->add_option("--prune", encode.prune,
                    "Keep a code only if it explains more than this of what the row's others leave")
-      ->check(CLI::NonNegativeNumber);
+      ->check(not_negative());
   verb->add_flag("--signed", encode.both_signs, "Codes of both signs");
   verb->add_flag("--warm", encode.warm, "Let the solver begin with the encoder's codes");
-  verb->add_option("--rows", encode.rows, "Rows at most")->check(CLI::NonNegativeNumber);
+  verb->add_option("--rows", encode.rows, "Rows at most")->check(not_negative());
   add_plugin_path(*verb, encode);
   verb->callback([&] { request.run = [&] { return regulon::cli::encode_command(request.encode); }; });
 }
@@ -269,7 +287,7 @@ void add_refit(CLI::App& app, Request& request) {
   verb->add_option("--out", refit.out, "Folder of the new run, to be made")->required();
   verb->add_flag("--scale", refit.settings.scale_only, "Only one factor for each dictionary row");
   verb->add_option("--ridge", refit.settings.ridge, "Pull towards the decoder as it was")
-      ->check(CLI::NonNegativeNumber)
+      ->check(not_negative())
       ->capture_default_str();
   verb->add_option("--rows", refit.settings.rows, "Training rows to fit on")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 40))

@@ -2,6 +2,7 @@
 
 #include <ATen/ops/cat.h>
 #include <ATen/ops/full.h>
+#include <ATen/ops/isfinite.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/where.h>
@@ -46,6 +47,15 @@ void require_rows(const at::Tensor& dictionary, const at::Tensor& truth) {
                       fmt::format("{} learnt, {} true", dictionary.size(0), truth.size(0)),
                       "give the features that the data are made of"});
   }
+}
+
+/// What is not a number is nobody's nearest. A row of zeros may be: nothing finds it.
+void require_finite(const at::Tensor& truth) {
+  const at::Tensor bad = at::isfinite(truth).all(1).logical_not().nonzero();
+  if (bad.size(0) == 0) return;
+  throw InputError({"true features", fmt::format("row {} is not finite", bad[0].item<std::int64_t>()),
+                    "finite numbers", fmt::format("infinity or NaN in {} rows", bad.size(0)),
+                    "leave these rows out"});
 }
 
 /// Takes a block's best learnt directions, where they are better than those so far.
@@ -98,6 +108,7 @@ KnownDirections known_directions(const at::Tensor& dictionary, const at::Tensor&
                                  const KnownFeatureLimits& limits) {
   const at::NoGradGuard no_grad;
   require_rows(dictionary, truth);
+  require_finite(truth);
   KnownDirections found;
   found.learnt = dictionary.detach();
   found.truth = truth.detach();

@@ -4,6 +4,10 @@
 #include <gtest/gtest.h>
 #include <regulon/error.h>
 
+#include <limits>
+
+#include "tests/unit/support/expect_error.h"
+
 namespace regulon::core {
 namespace {
 
@@ -79,6 +83,23 @@ TEST(KnownFeatures, WithoutAnAliveFeatureAllIsMissed) {
 TEST(KnownFeatures, RefusesAnotherWidth) {
   EXPECT_THROW(known_directions(at::ones({2, 3}), axes()), InputError);
   EXPECT_THROW(known_directions(at::ones({2, 4}), at::ones({0, 4})), InputError);
+}
+
+TEST(KnownFeatures, RefusesTrueFeaturesThatAreNotNumbers) {
+  at::Tensor truth = axes();
+  truth[2][1].fill_(std::numeric_limits<double>::quiet_NaN());
+  tests::expect_error<InputError>(
+      [&] {
+        known_directions(at::ones({2, 4}), truth);
+      },
+      {"row 2 is not finite", "NaN in 1 rows"});
+}
+
+TEST(KnownFeatures, NothingFindsARowOfZeros) {
+  at::Tensor truth = axes();
+  truth[2].zero_();
+  const KnownFeatures known = compare_with_known(known_directions(axes(), truth), at::ones({4}));
+  EXPECT_EQ(known.missed, (std::vector<std::int64_t>{2}));
 }
 
 }  // namespace

@@ -127,6 +127,11 @@ TEST_F(FeatureVerbs, RefuseWhatMakesNoSense) {
   refused({"--absorption"}, {"an encoder without directions", "two_layer"});
   refused({"--top", "2", "--json"}, {"--table FILE"});
   refused({"--top", "0"}, {"--top"});
+  refused({"--prune", "-1"}, {"--prune", "at least 0, found -1"});
+  refused({"--prune", "inf"}, {"finite number"});
+  refused({"--lambda", "0.1"}, {"--lambda requires --gap"});
+  refused({"--solver", "omp"}, {"--solver requires --gap"});
+  refused({"--tensor", "rows"}, {"--tensor requires --data"});
   refused({"--top", "2", "--absorption"}, {"cannot be had together"});
   refused({"--vocab", at("c.toml")}, {"--top N"});
   refused({"--top", "2", "--vocab", at("c.toml")}, {"no token ids"});
