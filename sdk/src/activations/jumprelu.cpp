@@ -24,6 +24,7 @@ constexpr std::array<std::pair<const char*, Kernel>, 6> kKernels = {{{"box", Ker
 
 std::vector<std::string> kernel_names() {
   std::vector<std::string> names;
+  names.reserve(kKernels.size());
   for (const auto& [name, kernel] : kKernels) names.emplace_back(name);
   return names;
 }

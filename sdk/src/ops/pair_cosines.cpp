@@ -92,7 +92,7 @@ struct PairCosines final : torch::autograd::Function<PairCosines> {
     const at::Tensor rows = given.contiguous();
     return detail::by_dtype(rows, [&](auto zero) {
       const at::Tensor inverses = inverse_norms<decltype(zero)>(rows);
-      const at::Tensor found = cosines<decltype(zero)>(rows, inverses, row, other);
+      at::Tensor found = cosines<decltype(zero)>(rows, inverses, row, other);
       context->save_for_backward({rows, row, other, inverses, found});
       context->saved_data["meeting"] = detail::meeting_of(given);
       return found;

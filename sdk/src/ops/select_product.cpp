@@ -1,5 +1,6 @@
 #include "ops/select_product.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/index_select.h>
 #include <ATen/ops/sub.h>

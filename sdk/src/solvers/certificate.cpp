@@ -29,6 +29,7 @@ void certify_block(const Job<T>& job, std::vector<Row<T>>& rows, typename Correl
   std::vector<std::vector<std::int32_t>> above(rows.size());
   if (job.priced()) {
     std::vector<const T*> residuals;
+    residuals.reserve(rows.size());
     for (const Row<T>& row : rows) residuals.push_back(row.residual.data());
     sweep.run(
         residuals, [&](std::size_t row, std::int64_t first, std::int64_t count, const T* products, T error) {

@@ -107,6 +107,7 @@ template <typename T>
 void pursue_step(const Job<T>& job, std::vector<Row<T>*>& active, const std::vector<PursuitRow<T>*>& pursuits,
                  typename Correlations<T>::Sweep& sweep) {
   std::vector<const T*> residuals;
+  residuals.reserve(active.size());
   for (const Row<T>* row : active) residuals.push_back(row->residual.data());
   std::vector<BestFinder<T>> finders(active.size());
   sweep.run(residuals,
