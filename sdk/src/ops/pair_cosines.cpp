@@ -6,6 +6,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <cmath>
+#include <vector>
 
 #include "codes_pattern.h"
 #include "kernel_table.h"
@@ -22,43 +23,53 @@ using torch::autograd::variable_list;
 
 constexpr const char* kPairCosines = "pair_cosines";
 
-/// 1 / |row| of every row, or 0 for a row of zeros; [n].
+/// 1 / |row| of a row, or 0 for a row of zeros.
 template <typename T>
-at::Tensor inverse_norms(const at::Tensor& rows) {
-  const std::int64_t d = rows.size(1);
-  const T* const data = rows.const_data_ptr<T>();
-  at::Tensor inverses = at::empty({rows.size(0)}, rows.options());
-  T* const to = inverses.mutable_data_ptr<T>();
-  at::parallel_for(0, rows.size(0), grain_for(d), [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t row = begin; row < end; ++row) {
-      const std::int32_t itself = 0;
-      T square = 0;
-      best_kernels<T>().gather_dot(data + row * d, data + row * d, d, &itself, 1, &square);
-      to[row] = square > 0 ? T(1) / std::sqrt(square) : T(0);
-    }
-  });
-  return inverses;
+T inverse_norm(const T* row, std::int64_t d) {
+  const std::int32_t itself = 0;
+  T square = 0;
+  best_kernels<T>().gather_dot(row, row, d, &itself, 1, &square);
+  return square > 0 ? T(1) / std::sqrt(square) : T(0);
 }
 
-/// cos of the pairs, whose left rows come in runs.
+/// [n]: the first pair whose left row each row is, or -1.
+std::vector<std::int64_t> first_pairs(std::int64_t n, const std::int32_t* left, std::int64_t pairs) {
+  std::vector<std::int64_t> first(static_cast<std::size_t>(n), -1);
+  for (std::int64_t p = pairs - 1; p >= 0; --p) first[static_cast<std::size_t>(left[p])] = p;
+  return first;
+}
+
+/// Writes the inverse norms of all rows [n], and cos of the pairs, whose left rows come in runs. A row's norm
+/// is taken while its products have it in cache: of wide dictionaries, memory is what this waits for.
 template <typename T>
-at::Tensor cosines(const at::Tensor& rows, const at::Tensor& inverses, const at::Tensor& row,
-                   const at::Tensor& other) {
-  at::Tensor out = at::empty({row.size(0)}, rows.options());
-  const T* const data = rows.const_data_ptr<T>();
-  const T* const inverse = inverses.const_data_ptr<T>();
+at::Tensor cosines(const at::Tensor& rows, const at::Tensor& row, const at::Tensor& other,
+                   at::Tensor& inverses) {
+  const std::int64_t n = rows.size(0);
   const std::int64_t d = rows.size(1);
+  const std::int64_t pairs = row.size(0);
+  at::Tensor out = at::empty({pairs}, rows.options());
+  const T* const data = rows.const_data_ptr<T>();
+  T* const inverse = inverses.mutable_data_ptr<T>();
   const std::int32_t* const left = row.const_data_ptr<std::int32_t>();
   const std::int32_t* const right = other.const_data_ptr<std::int32_t>();
+  const std::vector<std::int64_t> first = first_pairs(n, left, pairs);
   T* const to = out.mutable_data_ptr<T>();
-  at::parallel_for(0, row.size(0), grain_for(d), [&](std::int64_t begin, std::int64_t end) {
+  at::parallel_for(0, pairs, grain_for(d), [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t p = begin; p < end;) {
       std::int64_t last = p + 1;
       while (last < end && left[last] == left[p]) ++last;
       best_kernels<T>().gather_dot(data + left[p] * d, data, d, right + p, last - p, to + p);
-      for (; p < last; ++p) to[p] *= inverse[left[p]] * inverse[right[p]];
+      if (first[static_cast<std::size_t>(left[p])] == p)
+        inverse[left[p]] = inverse_norm(data + left[p] * d, d);
+      p = last;
     }
   });
+  at::parallel_for(0, n, grain_for(d), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      if (first[static_cast<std::size_t>(i)] < 0) inverse[i] = inverse_norm(data + i * d, d);
+    }
+  });
+  for (std::int64_t p = 0; p < pairs; ++p) to[p] *= inverse[left[p]] * inverse[right[p]];
   return out;
 }
 
@@ -91,8 +102,8 @@ struct PairCosines final : torch::autograd::Function<PairCosines> {
                             const at::Tensor& other) {
     const at::Tensor rows = given.contiguous();
     return detail::by_dtype(rows, [&](auto zero) {
-      const at::Tensor inverses = inverse_norms<decltype(zero)>(rows);
-      at::Tensor found = cosines<decltype(zero)>(rows, inverses, row, other);
+      at::Tensor inverses = at::empty({rows.size(0)}, rows.options());
+      at::Tensor found = cosines<decltype(zero)>(rows, row, other, inverses);
       context->save_for_backward({rows, row, other, inverses, found});
       context->saved_data["meeting"] = detail::meeting_of(given);
       return found;
