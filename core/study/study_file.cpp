@@ -89,10 +89,10 @@ class StudyReader {
                     "base = \"CONFIG.toml\", or the config's own sections in this file", "neither", "");
       problems_.throw_if_any();
     }
-    for (const Override& text : study_.overrides) doc::apply_override(text, study_.base, problems_);
     for (const Edit& edit : edits_of(section_table(), section_.set, section_.unset, problems_)) {
       apply_edit(edit, study_.base, problems_);
     }
+    for (const Override& text : study_.overrides) doc::apply_override(text, study_.base, problems_);
   }
 
   void refuse_beside_base(const doc::Entry& entry) {

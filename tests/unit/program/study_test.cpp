@@ -275,6 +275,13 @@ TEST_F(StudyCommand, IsNoRun) {
   expect_words(ended.err, {"is a study, not a run", "runs"});
 }
 
+TEST_F(StudyCommand, TheCommandLineGoesAboveTheStudysOwnSettings) {
+  replace("[study]", "[study]\nset = [\"run.steps=40\"]");
+  ASSERT_EQ(study(out_, {"--set", "run.steps=20"}).exit_code, 0);
+  const auto config = nlohmann::json::parse(read_file(out_ / "configs" / "l1.weight=0.1,seed=0.json"));
+  EXPECT_EQ(config.at("run").at("steps"), 20);
+}
+
 TEST_F(StudyCommand, OtherFoldersAreRefused) {
   ASSERT_EQ(study(out_).exit_code, 0);
   const auto refuses = [&](const fs::path& out, const std::vector<std::string>& more,
