@@ -57,6 +57,22 @@ bool edits_key(const std::vector<Edit>& edits, const std::string& key) {
   return std::any_of(edits.begin(), edits.end(), [&](const Edit& edit) { return edit.key == key; });
 }
 
+/// Whether `text` ("KEY=VALUE") is of a loss term, or another table, that the stage takes out.
+bool takes_out(const WrittenStage& stage, const Override& text) {
+  return std::any_of(stage.edits.begin(), stage.edits.end(),
+                     [&](const Edit& edit) { return !edit.value && text.starts_with(edit.key + "."); });
+}
+
+/// Applies the overrides to a stage's config. What another stage keeps may be taken out in this one.
+void apply_overrides(const std::vector<Override>& overrides, const std::vector<WrittenStage>& stages,
+                     const WrittenStage& stage, doc::Table& document, doc::Problems& problems) {
+  for (const Override& text : overrides) {
+    const bool kept_elsewhere = std::any_of(
+        stages.begin(), stages.end(), [&](const WrittenStage& other) { return !takes_out(other, text); });
+    if (!takes_out(stage, text) || !kept_elsewhere) doc::apply_override(text, document, problems);
+  }
+}
+
 /// Makes a later stage start from the run in `before`, and freeze it, unless its own edits say otherwise: an
 /// `init` of the whole config is the first stage's.
 void start_from(const fs::path& before, const fs::path& file, const WrittenStage& stage, doc::Table& document,
@@ -143,7 +159,7 @@ std::vector<Stage> load_stages(const fs::path& file, const std::vector<Override>
     doc::Problems own;
     doc::Table document = opened.document;
     for (const Edit& edit : one.edits) apply_edit(edit, document, own);
-    for (const Override& text : overrides) doc::apply_override(text, document, own);
+    apply_overrides(overrides, written, one, document, own);
     if (!stages.empty()) start_from(stages.back().folder, opened.file, one, document, own);
     const fs::path whole = folder_of(document, out);
     Config config = config_of(one.name, document, opened.file, catalogue, own);

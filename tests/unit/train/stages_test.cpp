@@ -257,6 +257,20 @@ TEST_F(Stages, GoOnWhereTheyWereStopped) {
   }
 }
 
+TEST_F(Stages, OverridesReachTheStagesThatKeepTheTerm) {
+  tests::write_file(scratch_ / "config.toml",
+                    text(6, "", kUncentred, 2,
+                         "[[loss]]\nplugin = \"l1\"\n[[stage]]\nunset = [\"loss.l1\"]\n"
+                         "[[stage]]\nset = [\"model.features=12\"]\n"));
+  const std::vector<Stage> stages = load_stages(scratch_ / "config.toml", {"loss.l1.weight=0.75"}, {}, host_);
+  ASSERT_EQ(stages.size(), 2U);
+  EXPECT_EQ(stages[0].config.losses.size(), 1U);
+  ASSERT_EQ(stages[1].config.losses.size(), 2U);
+  EXPECT_EQ(stages[1].config.losses[1].weight.at(0), 0.75);
+  expect_error<InputError>(
+      [&] { load_stages(scratch_ / "config.toml", {"loss.hoyer.weight=0.75"}, {}, host_); }, {"hoyer"});
+}
+
 TEST_F(Stages, RefuseConfigsThatSayNoStages) {
   const auto refused = [&](const std::string& stages, const std::vector<std::string>& words) {
     tests::write_file(scratch_ / "config.toml", text(6, "", kUncentred, 2, stages));
