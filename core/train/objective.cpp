@@ -98,7 +98,8 @@ bool Objective::acts_after_step() const {
 
 void Objective::after_step(UpdateView outline, std::uint64_t seed) {
   for (auto& term : terms_) {
-    if (!term.acts_after_step || !takes_its_turn(term.choice, outline.step)) continue;
+    const bool is_on = takes_its_turn(term.choice, outline.step) && term.weight_at(outline.step) != 0.0;
+    if (!term.acts_after_step || !is_on) continue;
     outline.generator = named_generator(seed, "after_step." + term.plugin.name());
     term.plugin.after_step(outline);
   }

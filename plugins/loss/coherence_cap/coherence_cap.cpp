@@ -12,12 +12,13 @@
 /// with a convex shape.)
 ///
 /// As a projection, a hard constraint: whenever it is this term's turn (`every`), the rows are turned until
-/// the largest |cosine| is at most mu + tolerance, which a pass over all pairs verifies; the weight has no
-/// say. Pairs in excess are turned apart in their plane, one after the other; where that goes in circles,
-/// near the Welch bound, the excess is descended by gradients. Random rows get to 1.1 of the bound for n = 2
-/// d and to 1.3 of it for n = 4 d. (Of the alternating projections of Tropp et al. 2005, "Designing
-/// structured tight frames via an alternating projection method", each needs the eigenvectors of an n x n
-/// matrix; by trial they took more passes and went less far, but for frames of equal angles at the bound.)
+/// the largest |cosine| is at most mu + tolerance, which a pass over all pairs verifies; a weight of 0
+/// switches it off, and any other is as good as 1. Pairs in excess are turned apart in their plane, one after
+/// the other; where that goes in circles, near the Welch bound, the excess is descended by gradients. Random
+/// rows get to 1.1 of the bound for n = 2 d and to 1.3 of it for n = 4 d. (Of the alternating projections of
+/// Tropp et al. 2005, "Designing structured tight frames via an alternating projection method", each needs
+/// the eigenvectors of an n x n matrix; by trial they took more passes and went less far, but for frames of
+/// equal angles at the bound.)
 ///
 /// Between turns the optimiser moves the rows, and may move them over the cap: with `every` above 1 they are
 /// under it at each turn, and at the end of the run if the number of steps is a multiple of `every`.

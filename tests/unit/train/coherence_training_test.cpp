@@ -64,6 +64,19 @@ TEST(CoherenceTraining, TheDecoderIsUnderTheCapAtEveryFifthStep) {
   }
 }
 
+TEST(CoherenceTraining, AWeightOfZeroIsTheControl) {
+  PluginHost host({std::filesystem::path(REGULON_BUILD_DIR) / "plugins"});
+  const Config off = parse_config(kCapConfig, "cap.toml", {"loss.coherence_cap.weight=0"}, host);
+  const Config never = parse_config(kCapConfig, "cap.toml", {"loss.coherence_cap.every=100"}, host);
+  Trainer without(off, host, batch_of(-1));
+  Trainer control(never, host, batch_of(-1));
+  for (std::int64_t step = 0; step < 10; ++step) {
+    without.step(batch_of(step), nullptr);
+    control.step(batch_of(step), nullptr);
+  }
+  EXPECT_TRUE(without.model().dictionary().weight().equal(control.model().dictionary().weight()));
+}
+
 TEST(CoherenceTraining, ACapBelowTheWelchBoundIsRefusedAtTheFirstTurn) {
   PluginHost host({std::filesystem::path(REGULON_BUILD_DIR) / "plugins"});
   const Config config = parse_config(kCapConfig, "cap.toml", {"loss.coherence_cap.mu=0.2"}, host);
