@@ -165,6 +165,11 @@ void Orthogonality::refuse_what_does_not_fit() const {
   only("steepness", steepness_ != 2, shape_ == "convex", "shape = \"convex\"");
   only("slope", slope_ != 10, shape_ == "sigmoid", "shape = \"sigmoid\"");
   only("alpha", alpha_ != 1, coactivation_ == "norms", "coactivation = \"norms\"");
+  if (shape_ == "convex" && cap_ <= margin_) {
+    throw regulon::InputError({"", "no pair of orthogonality costs anything: its cap is not above its margin",
+                               "a cap above the margin " + std::to_string(margin_),
+                               "cap = " + std::to_string(cap_), "raise the cap or lower the margin"});
+  }
   if (coactivation_ == "joint" && pairs_ == "all") {
     throw regulon::InputError({"", "coactivation \"joint\" of orthogonality would count n x n pairs",
                                "pairs = \"nearest\", \"closest\" or \"chunks\"", "pairs = \"all\"",

@@ -29,7 +29,8 @@ TEST(OrthogonalityRuns, ParametersThatDoNothingAreRefused) {
       {{{"shape", "square"}, {"steepness", 3.0}}, "'steepness'"},
       {{{"shape", "convex"}, {"slope", 3.0}}, "'slope'"},
       {{{"coactivation", "joint"}, {"alpha", 2.0}}, "'alpha'"},
-      {{{"coactivation", "joint"}, {"pairs", "all"}}, "n x n"}};
+      {{{"coactivation", "joint"}, {"pairs", "all"}}, "n x n"},
+      {{{"shape", "convex"}, {"margin", 0.5}, {"cap", 0.3}}, "cap is not above its margin"}};
   for (const auto& [settings, part] : wrong) {
     const auto term = tests::make_plugin<LossTerm>("orthogonality", settings);
     tests::expect_error<InputError>([&] { term->needs(); }, {part});
@@ -96,8 +97,8 @@ TEST(OrthogonalityRuns, WhatChunksMissIsCountedRightly) {
     const at::Tensor best = cosines.fill_diagonal_(-2).amax(1);
     double recall = 0;
     double deficit = 0;
-    // 64 rows a call: these sixteen calls look at each row four times.
-    for (std::uint64_t call = 0; call < 16; ++call) {
+    // A sixteenth of the chunk, four rows a call: these calls look at each row four times.
+    for (std::uint64_t call = 0; call < 256; ++call) {
       const StepView view = step.view(call);
       term->value(view);
       const at::Tensor order = at::randperm(kFeatures, view.generator(), at::kLong);
@@ -107,8 +108,8 @@ TEST(OrthogonalityRuns, WhatChunksMissIsCountedRightly) {
         const at::Tensor within = cosines.index_select(0, ids).index_select(1, ids);
         found.index_put_({ids}, within.amax(1));
       }
-      const auto begin = static_cast<std::int64_t>(call) * 64 % kFeatures;
-      const at::Tensor missed = (best - found).slice(0, begin, begin + 64);
+      const auto begin = static_cast<std::int64_t>(call) * 4 % kFeatures;
+      const at::Tensor missed = (best - found).slice(0, begin, begin + 4);
       recall += (missed < 1e-12).sum().item<double>() / 1024;
       deficit += missed.sum().item<double>() / 1024;
     }
@@ -137,7 +138,7 @@ TEST(OrthogonalityRuns, ChunksAreAuditedOnLearningRowsOnly) {
   const auto term =
       tests::prepared_orthogonality(kFeatures, 8, {{"pairs", "chunks"}, {"chunk", std::int64_t{64}}});
   double deficit = 0;
-  for (std::uint64_t call = 0; call < 16; ++call) {  // 64 rows a call are all that learn
+  for (std::uint64_t call = 0; call < 256; ++call) {  // four of the 64 rows that learn
     const StepView view = step.view(call);
     term->value(view);
     const at::Tensor order = at::randperm(kFeatures, view.generator(), at::kLong);
@@ -146,7 +147,8 @@ TEST(OrthogonalityRuns, ChunksAreAuditedOnLearningRowsOnly) {
       const at::Tensor ids = order.slice(0, 64 * k, 64 * k + 64);
       found.index_put_({ids}, cosines.index_select(0, ids).index_select(1, ids).amax(1));
     }
-    deficit += (best - found).slice(0, kFrozen).sum().item<double>() / 1024;
+    const std::int64_t begin = kFrozen + static_cast<std::int64_t>(call) * 4 % (kFeatures - kFrozen);
+    deficit += (best - found).slice(0, begin, begin + 4).sum().item<double>() / 1024;
   }
   EXPECT_NEAR(term->report().at("deficit"), deficit, 1e-12);
   EXPECT_LT(term->report().at("recall"), 0.6);
