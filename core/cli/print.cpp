@@ -63,8 +63,13 @@ void print_evaluation(const core::RunEvaluation& evaluation) {
     return;
   }
   fmt::print("held-out rows       {}\n", held_out.rows);
-  fmt::print("FVU                 {:.4f}  (explained variance {:.4f}; {:.4f} by the legacy formula)\n",
-             held_out.fvu, held_out.explained_variance, held_out.explained_variance_legacy);
+  if (held_out.variance > 0) {
+    fmt::print("FVU                 {:.4f}  (explained variance {:.4f}; {:.4f} by the legacy formula)\n",
+               held_out.fvu, held_out.explained_variance, held_out.explained_variance_legacy);
+  } else {
+    fmt::print("FVU                 not defined: the rows have no variance (squared error of a row {:.4g})\n",
+               held_out.mse);
+  }
   fmt::print("L0                  {:.2f} active features a row\n", held_out.l0);
   fmt::print("L1                  {:.3f} a row\n", held_out.l1);
   fmt::print("code length         {:.1f} nats a row to name the active features\n", held_out.code_length);

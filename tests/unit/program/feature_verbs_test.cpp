@@ -138,6 +138,12 @@ TEST_F(FeatureVerbs, RefuseWhatMakesNoSense) {
   refused({"--top", "2", "--vocab", at("nowhere")}, {"cannot be read"});
 }
 
+TEST_F(FeatureVerbs, RowsWithoutVarianceHaveNoFvu) {
+  train("linear");
+  core::write_safetensors(at("same.safetensors"), {{"activations", at::zeros({50, 16})}});
+  expect_words(eval({"--data", at("same.safetensors")}).out, {"FVU", "not defined", "no variance"});
+}
+
 TEST_F(FeatureVerbs, NeedRows) {
   write_rows();
   train("linear", {"--set", "data.source=files", "--set", "data.files=[\"rows-*.safetensors\"]", "--set",
