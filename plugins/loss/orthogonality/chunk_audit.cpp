@@ -13,8 +13,8 @@ namespace {
 using regulon::ops::Neighbours;
 
 constexpr std::int64_t kMostRowsPerCall = 64;
-constexpr std::int64_t kChunksPerRow =
-    16;                           ///< an audited row is held against all: this keeps it the lesser part
+/// Rows of a chunk to one that is audited, which is held against all: so the audit is the lesser part.
+constexpr std::int64_t kRowsToOneAudited = 16;
 constexpr double kWindow = 1024;  ///< rows over which the figures are averaged
 
 /// The places of numbers in `figures_`.
@@ -60,7 +60,7 @@ void ChunkAudit::take(const at::Tensor& unit_rows, const Neighbours& found, bool
   const std::int64_t n = rows.size(0) - first;
   auto* const figures = figures_.mutable_data_ptr<double>();
   const std::int64_t count =
-      std::min(n, std::clamp<std::int64_t>(chunk / kChunksPerRow, 1, kMostRowsPerCall));
+      std::min(n, std::clamp<std::int64_t>(chunk / kRowsToOneAudited, 1, kMostRowsPerCall));
   const auto begin = static_cast<std::int64_t>(figures[cursor]);
   figures[cursor] = static_cast<double>((begin + count) % n);
 
