@@ -45,20 +45,15 @@ std::int64_t sum_blocks(const Sum<T>& s, std::int64_t column) {
   return column;
 }
 
-#if defined(__AVX512F__)
-constexpr int kRegisters = 24;
-#else
-constexpr int kRegisters = 12;
-#endif
-
 }  // namespace
 
 template <typename T>
 void gather_sum(const T* weights, const std::int32_t* ids, std::int64_t count, const T* matrix,
                 std::int64_t d, const T* start, T* out) {
   const Sum<T> s{weights, ids, count, matrix, d, start, out};
-  std::int64_t column = sum_blocks<T, kRegisters>(s, 0);
-  column = sum_blocks<T, 8>(s, column);
+  // More vectors at once are slower: compilers do not unroll the loops over them, and keep the sums in
+  // memory.
+  std::int64_t column = sum_blocks<T, 8>(s, 0);
   column = sum_blocks<T, 4>(s, column);
   column = sum_blocks<T, 1>(s, column);
   for (; column < d; ++column) {
