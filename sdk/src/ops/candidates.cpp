@@ -30,6 +30,7 @@ const std::vector<RowCandidates<T>>& CandidateFinder<T>::find(std::int64_t begin
     row.products.clear();
     row.cut = rules_.cut;
     row.limit = rules_.keep + std::max<std::int64_t>(rules_.keep, 64);
+    row.settled = 0;
   }
   const T* const products = buffer_.template const_data_ptr<T>();
   for (std::int64_t feature = 0; feature < screen_.features(); feature += tile) {
@@ -66,20 +67,23 @@ void CandidateFinder<T>::scan_tile(std::int64_t row, std::int64_t feature, const
   const ScreenedRow<T> tile = screen_.row_of_tile(row, feature, count, products, error, rules_.feature_cuts);
   if (feature == 0 && rules_.keep > 0) start_cut(tile, candidates);
   const std::int64_t hits = table_.scan(tile, rules_.floor, candidates.cut, found_.data());
+  const std::size_t before = candidates.features.size();
+  candidates.features.resize(before + static_cast<std::size_t>(hits));
+  candidates.products.resize(before + static_cast<std::size_t>(hits));
+  std::int32_t* const features = candidates.features.data() + before;
+  T* const kept = candidates.products.data() + before;
   for (std::int64_t i = 0; i < hits; ++i) {
     const std::int32_t f = found_[static_cast<std::size_t>(i)];
-    candidates.features.push_back(static_cast<std::int32_t>(feature) + f);
-    candidates.products.push_back(products[f]);
+    features[i] = static_cast<std::int32_t>(feature) + f;
+    kept[i] = products[f];
   }
   if (rules_.keep > 0 && candidates.size() > candidates.limit) raise_cut(row, candidates);
 }
 
 template <typename T>
 void CandidateFinder<T>::start_cut(const ScreenedRow<T>& tile, RowCandidates<T>& candidates) {
-  const std::int64_t wanted = kGroupsPerWanted * rules_.keep;
+  const std::int64_t wanted = std::min(kGroupsPerWanted * rules_.keep, tile.count);
   const std::int64_t groups = (wanted + 15) / 16 * 16;
-  // Groups of one feature are no cheaper than a look at all features.
-  if (groups * 2 > tile.count) return;
   scores_.resize(static_cast<std::size_t>(groups + 16));
   const std::int64_t count = table_.group_maxima(tile, groups, scores_.data());
   candidates.cut = std::max(candidates.cut, table_.reached_by(scores_.data(), count, rules_.keep));
@@ -88,7 +92,7 @@ void CandidateFinder<T>::start_cut(const ScreenedRow<T>& tile, RowCandidates<T>&
 template <typename T>
 void CandidateFinder<T>::raise_cut(std::int64_t row, RowCandidates<T>& candidates) {
   const std::int64_t count = candidates.size();
-  if (count <= rules_.keep) return;
+  if (count <= rules_.keep || count == candidates.settled) return;
   const typename Screen<T>::RowBounds bounds(screen_, row);
   std::int32_t* const features = candidates.features.data();
   T* const products = candidates.products.data();
@@ -107,6 +111,7 @@ void CandidateFinder<T>::raise_cut(std::int64_t row, RowCandidates<T>& candidate
   }
   candidates.features.resize(kept);
   candidates.products.resize(kept);
+  candidates.settled = static_cast<std::int64_t>(kept);
   // Where bounds or ties leave many, the next look waits until there are as many more.
   candidates.limit = std::max(candidates.limit, 2 * static_cast<std::int64_t>(kept));
 }

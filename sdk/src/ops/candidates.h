@@ -24,6 +24,7 @@ struct RowCandidates {
   std::vector<T> products;
   T cut = std::numeric_limits<T>::lowest();  ///< scores below are certainly not wanted
   std::int64_t limit = 0;                    ///< number of candidates at which the cut is raised again
+  std::int64_t settled = 0;                  ///< that many were left when it was last raised
 
   std::int64_t size() const { return static_cast<std::int64_t>(features.size()); }
 };

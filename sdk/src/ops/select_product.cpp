@@ -75,7 +75,9 @@ void rename_features(const at::Tensor& only, at::Tensor& ids) {
   const at::Tensor names = only.contiguous();
   const std::int64_t* const name = names.const_data_ptr<std::int64_t>();
   std::int32_t* const id = ids.mutable_data_ptr<std::int32_t>();
-  for (std::int64_t e = 0; e < ids.size(0); ++e) id[e] = static_cast<std::int32_t>(name[id[e]]);
+  at::parallel_for(0, ids.size(0), kWorthAThread, [&](std::int64_t e, std::int64_t end) {
+    for (; e < end; ++e) id[e] = static_cast<std::int32_t>(name[id[e]]);
+  });
 }
 
 Listing empty_listing(const at::Tensor& rows, double window) {
