@@ -42,6 +42,14 @@ Selection best(Selection::Scope scope) {
   return selection;
 }
 
+/// What auxk asks for where every tenth feature is dead.
+Selection best_of_tenth() {
+  Selection selection = best(Selection::Scope::row);
+  selection.k = kWidth / 2;
+  selection.only = at::arange(0, kFeatures, 10);
+  return selection;
+}
+
 void matrix_product(benchmark::State& state) {
   const at::NoGradGuard no_grad;
   const ops::Product product = some_product(false);
@@ -50,24 +58,30 @@ void matrix_product(benchmark::State& state) {
 }
 BENCHMARK(matrix_product)->Unit(benchmark::kMillisecond)->UseRealTime();
 
-void select_product(benchmark::State& state, Selection::Scope scope, Selection::Precision precision) {
+void select_product(benchmark::State& state, Selection selection, Selection::Precision precision) {
   const at::NoGradGuard no_grad;
   const ops::Product product = some_product(false);
-  Selection selection = best(scope);
   selection.precision = precision;
   for (auto _ : state) benchmark::DoNotOptimize(ops::select_product(product, selection));
 }
-BENCHMARK_CAPTURE(select_product, topk_float32, Selection::Scope::row, Selection::Precision::float32)
+BENCHMARK_CAPTURE(select_product, topk_float32, best(Selection::Scope::row), Selection::Precision::float32)
     ->Unit(benchmark::kMillisecond)
     ->UseRealTime();
-BENCHMARK_CAPTURE(select_product, topk_bfloat16, Selection::Scope::row, Selection::Precision::bfloat16)
+BENCHMARK_CAPTURE(select_product, topk_bfloat16, best(Selection::Scope::row), Selection::Precision::bfloat16)
     ->Unit(benchmark::kMillisecond)
     ->UseRealTime();
-BENCHMARK_CAPTURE(select_product, batch_topk_float32, Selection::Scope::batch, Selection::Precision::float32)
+BENCHMARK_CAPTURE(select_product, batch_topk_float32, best(Selection::Scope::batch),
+                  Selection::Precision::float32)
     ->Unit(benchmark::kMillisecond)
     ->UseRealTime();
-BENCHMARK_CAPTURE(select_product, batch_topk_bfloat16, Selection::Scope::batch,
+BENCHMARK_CAPTURE(select_product, batch_topk_bfloat16, best(Selection::Scope::batch),
                   Selection::Precision::bfloat16)
+    ->Unit(benchmark::kMillisecond)
+    ->UseRealTime();
+BENCHMARK_CAPTURE(select_product, tenth_float32, best_of_tenth(), Selection::Precision::float32)
+    ->Unit(benchmark::kMillisecond)
+    ->UseRealTime();
+BENCHMARK_CAPTURE(select_product, tenth_bfloat16, best_of_tenth(), Selection::Precision::bfloat16)
     ->Unit(benchmark::kMillisecond)
     ->UseRealTime();
 
@@ -83,37 +97,43 @@ BENCHMARK_CAPTURE(select_threshold, plain, 0.0)->Unit(benchmark::kMillisecond)->
 BENCHMARK_CAPTURE(select_threshold, window, 0.1)->Unit(benchmark::kMillisecond)->UseRealTime();
 
 /// Gradients of the codes' sum, for encoder weight and bias. Only the backward pass is timed.
-void select_product_backward(benchmark::State& state) {
+void select_product_backward(benchmark::State& state, const Selection& selection) {
   const ops::Product product = some_product(true);
   for (auto _ : state) {
     state.PauseTiming();
-    const at::Tensor sum = ops::select_product(product, best(Selection::Scope::row)).values().sum();
+    const at::Tensor sum = ops::select_product(product, selection).values().sum();
     product.weight.mutable_grad() = at::Tensor();
     product.bias.mutable_grad() = at::Tensor();
     state.ResumeTiming();
     sum.backward();
   }
 }
-BENCHMARK(select_product_backward)->Unit(benchmark::kMillisecond)->UseRealTime();
+BENCHMARK_CAPTURE(select_product_backward, topk, best(Selection::Scope::row))
+    ->Unit(benchmark::kMillisecond)
+    ->UseRealTime();
+BENCHMARK_CAPTURE(select_product_backward, tenth, best_of_tenth())
+    ->Unit(benchmark::kMillisecond)
+    ->UseRealTime();
 
-Codes some_codes() {
+Codes some_codes(const Selection& selection) {
   const at::NoGradGuard no_grad;
-  return ops::select_product(some_product(false), best(Selection::Scope::row));
+  return ops::select_product(some_product(false), selection);
 }
 
-void decode(benchmark::State& state) {
+void decode(benchmark::State& state, const Selection& selection) {
   const at::NoGradGuard no_grad;
-  const Codes codes = some_codes();
+  const Codes codes = some_codes(selection);
   const at::Tensor weight = unit_rows(kFeatures);
   for (auto _ : state) benchmark::DoNotOptimize(ops::decode(codes, weight, at::Tensor()));
 }
-BENCHMARK(decode)->Unit(benchmark::kMillisecond)->UseRealTime();
+BENCHMARK_CAPTURE(decode, topk, best(Selection::Scope::row))->Unit(benchmark::kMillisecond)->UseRealTime();
+BENCHMARK_CAPTURE(decode, tenth, best_of_tenth())->Unit(benchmark::kMillisecond)->UseRealTime();
 
-/// To the values and to the dictionary. Only the backward pass is timed.
-void decode_backward(benchmark::State& state) {
-  const Codes found = some_codes();
-  const at::Tensor weight = unit_rows(kFeatures).set_requires_grad(true);
-  const at::Tensor values = found.values().detach().clone().set_requires_grad(true);
+/// To the values, to the dictionary or both. Only the backward pass is timed.
+void decode_backward(benchmark::State& state, const Selection& selection, bool to_values, bool to_weight) {
+  const Codes found = some_codes(selection);
+  const at::Tensor weight = unit_rows(kFeatures).set_requires_grad(to_weight);
+  const at::Tensor values = found.values().detach().clone().set_requires_grad(to_values);
   const Codes codes = found.with_values(values);
   for (auto _ : state) {
     state.PauseTiming();
@@ -124,7 +144,15 @@ void decode_backward(benchmark::State& state) {
     sum.backward();
   }
 }
-BENCHMARK(decode_backward)->Unit(benchmark::kMillisecond)->UseRealTime();
+BENCHMARK_CAPTURE(decode_backward, topk, best(Selection::Scope::row), true, true)
+    ->Unit(benchmark::kMillisecond)
+    ->UseRealTime();
+BENCHMARK_CAPTURE(decode_backward, tenth_to_values, best_of_tenth(), true, false)
+    ->Unit(benchmark::kMillisecond)
+    ->UseRealTime();
+BENCHMARK_CAPTURE(decode_backward, tenth_to_weight, best_of_tenth(), false, true)
+    ->Unit(benchmark::kMillisecond)
+    ->UseRealTime();
 
 /// One thread over all rows of one matrix; the optimiser has several.
 void adam_row(benchmark::State& state, bool unit) {
