@@ -29,6 +29,23 @@ struct RowCandidates {
   std::int64_t size() const { return static_cast<std::int64_t>(features.size()); }
 };
 
+/// The candidates of a run of rows, one row after the other, and their z as defined.
+template <typename T>
+struct ExactCandidates {
+  std::vector<std::int64_t> offsets;  ///< [rows + 1]: where those of a row begin
+  std::vector<std::int32_t> features;
+  std::vector<T> z;
+
+  ExactCandidates(const Screen<T>& screen, std::int64_t row, const std::vector<RowCandidates<T>>& rows)
+      : offsets{0} {
+    for (const RowCandidates<T>& candidates : rows) {
+      features.insert(features.end(), candidates.features.begin(), candidates.features.end());
+      offsets.push_back(static_cast<std::int64_t>(features.size()));
+    }
+    z = screen.exact(row, offsets, features);
+  }
+};
+
 /// What a candidate is.
 template <typename T>
 struct CandidateRules {

@@ -145,7 +145,7 @@ Excess ListedExcess::operator()(const at::Tensor& unit_rows) const {
   found.largest = sizes.max().item<double>();
   const at::Tensor pulls = excess * cosines.sign() * (2 * times_).to(excess.scalar_type());
   const at::Tensor both = permuted(at::cat({pulls, pulls}), both_.entries);
-  found.gradient = sum_rows(both_.offsets, both_.rows, both, unit_rows);
+  found.gradient = sum_rows({{both_.offsets, both_.rows, both, unit_rows}});
   found.gradient.narrow(0, 0, frozen_).zero_();
   return found;
 }

@@ -30,7 +30,7 @@ struct Decode final : torch::autograd::Function<Decode> {
     context->saved_data["meeting"] = detail::meeting_of(weight);
     context->saved_data["bias"] = bias.has_value();
     const at::Tensor start = bias.has_value() ? bias->contiguous() : at::Tensor();
-    return detail::sum_rows(pattern.row_offsets(), pattern.feature_ids(), values, rows, start);
+    return detail::sum_rows({{pattern.row_offsets(), pattern.feature_ids(), values, rows}}, start);
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {

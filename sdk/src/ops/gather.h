@@ -5,12 +5,22 @@
 #include <ATen/core/Tensor.h>
 #include <regulon/codes.h>
 
+#include <vector>
+
 namespace regulon::ops::detail {
 
-/// out[i] = start + sum over the entries e of item i of weights[e] * matrix[ids[e]]: [items, d]. `offsets`
-/// [items + 1] int64, `ids` [entries] int32, `weights` [entries], `start` [d] or undefined.
-at::Tensor sum_rows(const at::Tensor& offsets, const at::Tensor& ids, const at::Tensor& weights,
-                    const at::Tensor& matrix, const at::Tensor& start = {});
+/// A matrix [items, d] to be made: row i is the sum over the entries e of item i of
+/// weights[e] * matrix[ids[e]].
+struct RowSums {
+  at::Tensor offsets;  ///< [items + 1] int64
+  at::Tensor ids;      ///< [entries] int32
+  at::Tensor weights;  ///< [entries]
+  at::Tensor matrix;   ///< [m, d]
+};
+
+/// All of `parts` (at least one; of the same items and d) and `start` ([d], [items, d] or undefined), added
+/// up: [items, d].
+at::Tensor sum_rows(const std::vector<RowSums>& parts, const at::Tensor& start = {});
 
 /// out[e] = dot(rows[i], matrix[ids[e]]) for each entry e of item i: [entries].
 at::Tensor dot_rows(const at::Tensor& offsets, const at::Tensor& ids, const at::Tensor& rows,

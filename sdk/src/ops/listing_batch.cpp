@@ -143,19 +143,18 @@ class BatchLister {
   void make_exact(Block<T>& block, T cut) const {
     std::size_t from = 0;
     std::size_t kept = 0;
-    block.z.resize(block.features.size());
-    for (std::size_t r = 0; r < block.counts.size(); ++r) {
+    std::vector<std::int64_t> offsets{0};
+    for (std::int64_t& count : block.counts) {
       const std::size_t first = kept;
-      const std::size_t last = from + static_cast<std::size_t>(block.counts[r]);
+      const std::size_t last = from + static_cast<std::size_t>(count);
       for (; from < last; ++from) {
         if (block.highs[from] >= cut) block.features[kept++] = block.features[from];
       }
-      block.counts[r] = static_cast<std::int64_t>(kept - first);
-      screen_.exact(best_kernels<T>(), block.begin + static_cast<std::int64_t>(r),
-                    block.features.data() + first, block.counts[r], block.z.data() + first);
+      count = static_cast<std::int64_t>(kept - first);
+      offsets.push_back(static_cast<std::int64_t>(kept));
     }
     block.features.resize(kept);
-    block.z.resize(kept);
+    block.z = screen_.exact(block.begin, offsets, block.features);
   }
 
   Listing choose() const {

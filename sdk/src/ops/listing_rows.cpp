@@ -13,29 +13,29 @@ template <typename T>
 class RowChooser {
  public:
   RowChooser(const Screen<T>& screen, std::int64_t k, const T* prices)
-      : screen_(screen), table_(best_kernels<T>()), k_(k), prices_(prices) {}
+      : screen_(screen), k_(k), prices_(prices) {}
 
-  /// Writes the chosen features and their z; returns their number.
-  std::int64_t choose(std::int64_t row, const RowCandidates<T>& candidates, std::int32_t* ids, T* values) {
-    const std::size_t count = candidates.features.size();
-    z_.resize(count);
-    screen_.exact(table_, row, candidates.features.data(), candidates.size(), z_.data());
+  /// Writes what is chosen of candidates [first, last), and its z; returns the number.
+  std::int64_t choose(const ExactCandidates<T>& candidates, std::int64_t first, std::int64_t last,
+                      std::int32_t* ids, T* values) {
     scores_.clear();
     features_.clear();
-    for (std::size_t i = 0; i < count; ++i) {
-      if (!(z_[i] > 0)) continue;
-      scores_.push_back(screen_.score(candidates.features[i], z_[i]));
-      if (prices_ != nullptr) features_.push_back(candidates.features[i]);
+    for (auto e = static_cast<std::size_t>(first); e < static_cast<std::size_t>(last); ++e) {
+      if (!(candidates.z[e] > 0)) continue;
+      scores_.push_back(screen_.score(candidates.features[e], candidates.z[e]));
+      if (prices_ != nullptr) features_.push_back(candidates.features[e]);
     }
     const std::int64_t wanted =
         prices_ == nullptr ? k_ : affordable(scores_, features_, prices_, static_cast<double>(k_));
     if (wanted == 0) return 0;
     BestTaker<T> taker(scores_, wanted);
     std::int64_t taken = 0;
-    for (std::size_t i = 0; i < count; ++i) {
-      if (!(z_[i] > 0) || !taker.takes(screen_.score(candidates.features[i], z_[i]))) continue;
-      ids[taken] = candidates.features[i];
-      values[taken] = z_[i];
+    for (auto e = static_cast<std::size_t>(first); e < static_cast<std::size_t>(last); ++e) {
+      const std::int32_t feature = candidates.features[e];
+      const T z = candidates.z[e];
+      if (!(z > 0) || !taker.takes(screen_.score(feature, z))) continue;
+      ids[taken] = feature;
+      values[taken] = z;
       ++taken;
     }
     return taken;
@@ -43,10 +43,8 @@ class RowChooser {
 
  private:
   const Screen<T>& screen_;
-  const KernelTable<T>& table_;
   std::int64_t k_;
   const T* prices_;
-  std::vector<T> z_;
   std::vector<T> scores_;
   std::vector<std::int32_t> features_;
 };
@@ -93,12 +91,13 @@ Listing list_best_of_rows(const Screen<T>& screen, std::int64_t k, const at::Ten
   const auto make_finder = [&] { return CandidateFinder<T>(screen, best_kernels<T>(), rules, settings); };
   for_row_blocks(0, rows, settings.block_rows, screen.features() * screen.width(), make_finder,
                  [&](CandidateFinder<T>& finder, std::int64_t begin, std::int64_t end) {
+                   const ExactCandidates<T> candidates(screen, begin, finder.find(begin, end));
                    RowChooser<T> chooser(screen, priced ? k : most, price);
-                   std::int64_t row = begin;
-                   for (const RowCandidates<T>& candidates : finder.find(begin, end)) {
+                   for (std::int64_t row = begin; row < end; ++row) {
+                     const auto i = static_cast<std::size_t>(row - begin);
                      offsets[row + 1] =
-                         chooser.choose(row, candidates, to_ids + row * most, to_values + row * most);
-                     ++row;
+                         chooser.choose(candidates, candidates.offsets[i], candidates.offsets[i + 1],
+                                        to_ids + row * most, to_values + row * most);
                    }
                  });
   offsets[0] = 0;

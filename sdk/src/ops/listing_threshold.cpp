@@ -51,12 +51,8 @@ class ThresholdLister {
     };
     for_row_blocks(first, last, settings_.block_rows, screen_.features() * screen_.width(), make_finder,
                    [&](CandidateFinder<T>& finder, std::int64_t begin, std::int64_t end) {
-                     std::vector<T> z;
-                     std::int64_t row = begin;
-                     for (const RowCandidates<T>& candidates : finder.find(begin, end)) {
-                       keep(row, candidates, z);
-                       ++row;
-                     }
+                     const ExactCandidates<T> candidates(screen_, begin, finder.find(begin, end));
+                     for (std::int64_t row = begin; row < end; ++row) keep(row, candidates, row - begin);
                    });
   }
 
@@ -99,20 +95,21 @@ class ThresholdLister {
     return static_cast<T>(window_kernel(kernel_, static_cast<double>(distance) / window_));
   }
 
-  /// Keeps of a row's candidates those that are above their threshold or near it.
-  void keep(std::int64_t row, const RowCandidates<T>& candidates, std::vector<T>& z) {
-    z.resize(candidates.features.size());
-    screen_.exact(best_kernels<T>(), row, candidates.features.data(), candidates.size(), z.data());
+  /// Keeps of a row's candidates, those at `place`, what is above its threshold or near it.
+  void keep(std::int64_t row, const ExactCandidates<T>& candidates, std::int64_t place) {
     RowEntries<T>& entries = rows_[static_cast<std::size_t>(row)];
-    for (std::size_t i = 0; i < z.size(); ++i) {
-      const std::int32_t feature = candidates.features[i];
-      const T score = screen_.score(feature, z[i]);
-      const bool active = z[i] > 0 && score > thresholds_[feature];
+    const auto last = static_cast<std::size_t>(candidates.offsets[static_cast<std::size_t>(place) + 1]);
+    for (auto e = static_cast<std::size_t>(candidates.offsets[static_cast<std::size_t>(place)]); e < last;
+         ++e) {
+      const std::int32_t feature = candidates.features[e];
+      const T z = candidates.z[e];
+      const T score = screen_.score(feature, z);
+      const bool active = z > 0 && score > thresholds_[feature];
       const T distance = score - thresholds_[feature];
       const bool near = half_ > 0 && std::fabs(distance) <= half_;
       if (!active && !near) continue;
       entries.features.push_back(feature);
-      entries.values.push_back(active ? z[i] : T(0));
+      entries.values.push_back(active ? z : T(0));
       if (half_ > 0) entries.near.push_back(near ? weight_of(distance) : T(0));
     }
   }

@@ -181,8 +181,8 @@ struct NestedErrors final : torch::autograd::Function<NestedErrors> {
     std::vector<at::Tensor> blocks;
     std::int64_t first = 0;
     for (std::size_t j = 0; j < sizes.size(); ++j) {
-      blocks.push_back(detail::sum_rows(order.offsets.narrow(0, first, sizes[j] + 1), order.rows, weights,
-                                        residuals.select(0, static_cast<std::int64_t>(j))));
+      blocks.push_back(detail::sum_rows({{order.offsets.narrow(0, first, sizes[j] + 1), order.rows, weights,
+                                          residuals.select(0, static_cast<std::int64_t>(j))}}));
       first += sizes[j];
     }
     return at::cat(blocks);

@@ -1,7 +1,5 @@
 #include "ops/row_gradients.h"
 
-#include <ATen/TensorOperators.h>
-#include <ATen/ops/empty.h>
 #include <c10/core/GradMode.h>
 #include <regulon/shared_gradient.h>
 #include <torch/csrc/autograd/custom_function.h>
@@ -10,7 +8,6 @@
 #include <utility>
 #include <vector>
 
-#include "kernel_table.h"
 #include "ops/gather.h"
 #include "ops/support.h"
 
@@ -24,41 +21,12 @@ constexpr const char* kShareGradient = "share_gradient";
 
 /// What waits for a backward to come to its end.
 struct Meeting final : torch::CustomClassHolder {
-  std::vector<detail::RowGradient> waiting;
+  std::vector<detail::RowSums> waiting;
   torch::autograd::Node* node = nullptr;  ///< the one that sums it up, and owns this
 };
 
 Meeting& meeting_in(const at::IValue& packed) {
   return *c10::static_intrusive_pointer_cast<Meeting>(packed.toCapsule());
-}
-
-/// All of `parts`, and `start` [n, d] if defined, row by row: [n, d].
-at::Tensor sum_of(const std::vector<detail::RowGradient>& parts, const at::Tensor& start) {
-  const std::int64_t d = parts[0].matrix.size(1);
-  const std::int64_t n = parts[0].offsets.size(0) - 1;
-  at::Tensor out = at::empty({n, d}, parts[0].matrix.options().requires_grad(false));
-  at::Tensor work = parts[0].offsets;
-  for (std::size_t p = 1; p < parts.size(); ++p) work = work + parts[p].offsets;
-  detail::by_dtype(out, [&](auto zero) {
-    using T = decltype(zero);
-    const auto& table = best_kernels<T>();
-    const T* const first = start.defined() ? start.const_data_ptr<T>() : nullptr;
-    T* const to = out.mutable_data_ptr<T>();
-    detail::parallel_by_entries(
-        work.const_data_ptr<std::int64_t>(), n, d, [&](std::int64_t i, std::int64_t end) {
-          for (; i < end; ++i) {
-            const T* sum = first == nullptr ? nullptr : first + i * d;
-            for (const detail::RowGradient& part : parts) {
-              const std::int64_t* const begins = part.offsets.const_data_ptr<std::int64_t>() + i;
-              table.gather_sum(part.weights.const_data_ptr<T>() + begins[0],
-                               part.ids.const_data_ptr<std::int32_t>() + begins[0], begins[1] - begins[0],
-                               part.matrix.const_data_ptr<T>(), d, sum, to + i * d);
-              sum = to + i * d;
-            }
-          }
-        });
-  });
-  return out;
 }
 
 /// The identity. Autograd runs its backward when all that used the result have run theirs.
@@ -71,10 +39,10 @@ struct ShareGradient final : torch::autograd::Function<ShareGradient> {
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
     detail::refuse_double_backward(kShareGradient);
-    const std::vector<detail::RowGradient> parts =
+    const std::vector<detail::RowSums> parts =
         std::exchange(meeting_in(context->saved_data.at("meeting")).waiting, {});
     if (parts.empty()) return {gradients[0]};
-    return {sum_of(parts, gradients[0].defined() ? gradients[0].contiguous() : gradients[0])};
+    return {detail::sum_rows(parts, gradients[0].defined() ? gradients[0].contiguous() : gradients[0])};
   }
 };
 
@@ -99,7 +67,7 @@ at::Tensor share_gradient(const at::Tensor& rows) {
 
 namespace detail {
 
-RowGradient gradient_by_feature(const Codes& codes, const at::Tensor& weights, const at::Tensor& matrix) {
+RowSums gradient_by_feature(const Codes& codes, const at::Tensor& weights, const at::Tensor& matrix) {
   const FeatureOrder& order = codes.by_feature();
   return {order.offsets, order.rows, permuted(weights, order.entries), matrix};
 }
@@ -112,9 +80,8 @@ at::IValue meeting_of(const at::Tensor& rows) {
   return meeting;
 }
 
-at::Tensor hand_in(const at::IValue& meeting, RowGradient gradient) {
-  if (meeting.isNone() || !will_sum(*meeting_in(meeting).node))
-    return sum_rows(gradient.offsets, gradient.ids, gradient.weights, gradient.matrix);
+at::Tensor hand_in(const at::IValue& meeting, RowSums gradient) {
+  if (meeting.isNone() || !will_sum(*meeting_in(meeting).node)) return sum_rows({std::move(gradient)});
   // The matrix may be the shared rows themselves, which hold the node that owns the meeting.
   gradient.matrix = gradient.matrix.detach();
   meeting_in(meeting).waiting.push_back(std::move(gradient));

@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "ops/cache_windows.h"
 #include "ops/select_check.h"
 #include "ops/select_stopwatch.h"
 #include "ops/support.h"
@@ -191,17 +192,28 @@ Screen<T>::RowBounds::RowBounds(const Screen& screen, std::int64_t row)
 }
 
 template <typename T>
-void Screen<T>::exact(const KernelTable<T>& table, std::int64_t row, const std::int32_t* features,
-                      std::int64_t count, T* z) const {
+std::vector<T> Screen<T>::exact(std::int64_t row, const std::vector<std::int64_t>& offsets,
+                                const std::vector<std::int32_t>& features) const {
   const SelectStopwatch watch(operands_.times, &SelectTimes::exact);
-  const T* const rows = operands_.rows.template const_data_ptr<T>();
-  table.gather_dot(rows + row * width_, operands_.weight.template const_data_ptr<T>(), width_, features,
-                   count, z);
+  const T* const rows = operands_.rows.template const_data_ptr<T>() + row * width_;
+  const T* const weight = operands_.weight.template const_data_ptr<T>();
+  const auto& table = best_kernels<T>();
+  const auto count = static_cast<std::int64_t>(offsets.size()) - 1;
+  const std::int64_t row_bytes = width_ * static_cast<std::int64_t>(sizeof(T));
+  std::vector<T> z(features.size());
+  const CacheWindows windows(offsets.data(), features.data(), count, features_, row_bytes);
+  windows.visit(0, count, [&](std::int64_t i, std::int64_t e, std::int64_t last, bool /*anew*/) {
+    table.gather_dot(rows + i * width_, weight, width_, features.data() + e, last - e, z.data() + e);
+  });
   if (bias_ != nullptr) {
-    for (std::int64_t i = 0; i < count; ++i) z[i] += bias_[features[i]];
+    for (std::size_t e = 0; e < z.size(); ++e) z[e] += bias_[features[e]];
   }
-  if (!is_wild(row) || all_finite(z, count)) return;
-  fail_not_finite(fmt::format("products in row {} that leave the range of the dtype", row));
+  for (std::int64_t i = 0; any_wild_ && i < count; ++i) {
+    const std::int64_t e = offsets[static_cast<std::size_t>(i)];
+    if (!is_wild(row + i) || all_finite(z.data() + e, offsets[static_cast<std::size_t>(i) + 1] - e)) continue;
+    fail_not_finite(fmt::format("products in row {} that leave the range of the dtype", row + i));
+  }
+  return z;
 }
 
 template <typename T>

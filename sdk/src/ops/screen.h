@@ -96,9 +96,10 @@ class Screen {
     return scale_ == nullptr ? z : z * scale_[feature];
   }
 
-  /// z as defined, for `count` features of a row. Throws RunError if one is not finite.
-  void exact(const KernelTable<T>& table, std::int64_t row, const std::int32_t* features, std::int64_t count,
-             T* z) const;
+  /// z as defined, for features of a run of rows: those of row `row` + i are `features` from offsets[i] up to
+  /// offsets[i + 1]. Throws RunError if one is not finite.
+  std::vector<T> exact(std::int64_t row, const std::vector<std::int64_t>& offsets,
+                       const std::vector<std::int32_t>& features) const;
 
  protected:
   /// Euclidean norms, rounded up.

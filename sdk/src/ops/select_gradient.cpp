@@ -99,7 +99,7 @@ struct Select final : torch::autograd::Function<Select> {
     const at::Tensor gradient = gradient_of_z(selected, gradients);
     variable_list result(7);
     if (context->needs_input_grad(0)) {
-      result[0] = sum_rows(codes.row_offsets(), codes.feature_ids(), gradient, saved[1]);
+      result[0] = sum_rows({{codes.row_offsets(), codes.feature_ids(), gradient, saved[1]}});
     }
     if (context->needs_input_grad(1)) {
       result[1] = hand_in(context->saved_data.at("meeting"), gradient_by_feature(codes, gradient, saved[0]));
