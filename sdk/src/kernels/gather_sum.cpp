@@ -51,8 +51,7 @@ template <typename T>
 void gather_sum(const T* weights, const std::int32_t* ids, std::int64_t count, const T* matrix,
                 std::int64_t d, const T* start, T* out) {
   const Sum<T> s{weights, ids, count, matrix, d, start, out};
-  // More vectors at once are slower: compilers do not unroll the loops over them, and keep the sums in
-  // memory.
+  // Twelve are no quicker, and from 17 on GCC 12 leaves the loops over them rolled, and the sums in memory.
   std::int64_t column = sum_blocks<T, 8>(s, 0);
   column = sum_blocks<T, 4>(s, column);
   column = sum_blocks<T, 1>(s, column);

@@ -6,11 +6,14 @@
 namespace regulon::ops::detail {
 namespace {
 
-/// Windows that leave room for the items in the cache of one core, and in the one that cores share. Measured;
-/// what a virtual machine says about its caches is often wrong.
-constexpr std::int64_t kWindowBytes[] = {std::int64_t{1} << 19, std::int64_t{1} << 24};
+/// Windows that leave room for the items in the cache of one core, and in the one that cores share. Measured
+/// on two cores; what a virtual machine says about its caches is often wrong.
+constexpr std::int64_t kNear = std::int64_t{1} << 19;
+constexpr std::int64_t kShared = std::int64_t{1} << 24;
 /// Entries of an item in a window, on average, at which reading and writing its sum once more pays.
 constexpr std::int64_t kWorthAVisit = 4;
+/// Entries of a row, on average, at which keeping it pays.
+constexpr std::int64_t kWorthKeeping = 2;
 
 }  // namespace
 
@@ -18,19 +21,23 @@ CacheWindows::CacheWindows(const std::int64_t* offsets, const std::int32_t* ids,
                            std::int64_t rows, std::int64_t row_bytes)
     : offsets_(offsets), ids_(ids) {
   const std::int64_t entries = offsets[items] - offsets[0];
+  if (std::min(rows, entries / kWorthKeeping) * row_bytes <= kNear) return;
   std::int64_t used_items = 0;
   for (std::int64_t item = 0; item < items; ++item) used_items += offsets[item + 1] > offsets[item] ? 1 : 0;
-  const std::int64_t most = entries / std::max<std::int64_t>(1, used_items * kWorthAVisit);
-  if (most < 2 || rows * row_bytes <= kWindowBytes[0]) return;
+  const std::int64_t most = entries / (used_items * kWorthAVisit);
+  if (most < 2) return;
+  const std::int64_t largest = rows * row_bytes > kShared ? kShared : kNear;
+  const std::int64_t most_rows = std::min(entries / kWorthKeeping, most * largest / row_bytes);
   std::vector<std::uint8_t> in_use(static_cast<std::size_t>(rows), 0);
-  for (std::int64_t e = offsets[0]; e < offsets[items]; ++e) in_use[static_cast<std::size_t>(ids[e])] = 1;
-  const std::int64_t used_rows = std::count(in_use.begin(), in_use.end(), 1);
-  for (const std::int64_t bytes : kWindowBytes) {
-    const std::int64_t windows = (used_rows * row_bytes + bytes - 1) / bytes;
-    if (windows > most) continue;
-    cut(in_use, used_rows, windows);
-    return;
+  std::int64_t used_rows = 0;
+  for (std::int64_t e = offsets[0]; e < offsets[items]; ++e) {
+    std::uint8_t& used = in_use[static_cast<std::size_t>(ids[e])];
+    used_rows += 1 - used;
+    used = 1;
+    if (used_rows > most_rows) return;
   }
+  const auto windows_of = [&](std::int64_t bytes) { return (used_rows * row_bytes + bytes - 1) / bytes; };
+  cut(in_use, used_rows, windows_of(kNear) <= most ? windows_of(kNear) : windows_of(kShared));
 }
 
 void CacheWindows::cut(const std::vector<std::uint8_t>& in_use, std::int64_t used_rows,

@@ -10,7 +10,8 @@ namespace regulon::ops::detail {
 /// Items that list rows of a matrix by ascending ids. Where the rows in use do not fit into a cache and items
 /// list many of them, going through the items once for each window of ids that does fit is quicker: a row
 /// then comes from memory once for all items, not for each anew. An item still meets its entries in their
-/// order, so that sums are the same bits. Ids that do not ascend only cost time.
+/// order, so that sums are the same bits. Ids that do not ascend only cost time. Windows follow from the
+/// lists alone, not from the number of threads.
 class CacheWindows {
  public:
   /// `offsets` [items + 1] and `ids` as in `sum_rows`, to outlive this; ids are below `rows`, and a row of

@@ -82,6 +82,7 @@ void CandidateFinder<T>::scan_tile(std::int64_t row, std::int64_t feature, const
 
 template <typename T>
 void CandidateFinder<T>::start_cut(const ScreenedRow<T>& tile, RowCandidates<T>& candidates) {
+  if (tile.count < rules_.keep) return;
   const std::int64_t wanted = std::min(kGroupsPerWanted * rules_.keep, tile.count);
   const std::int64_t groups = (wanted + 15) / 16 * 16;
   scores_.resize(static_cast<std::size_t>(groups + 16));

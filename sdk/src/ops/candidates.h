@@ -38,6 +38,9 @@ struct ExactCandidates {
 
   ExactCandidates(const Screen<T>& screen, std::int64_t row, const std::vector<RowCandidates<T>>& rows)
       : offsets{0} {
+    std::size_t count = 0;
+    for (const RowCandidates<T>& candidates : rows) count += candidates.features.size();
+    features.reserve(count);
     for (const RowCandidates<T>& candidates : rows) {
       features.insert(features.end(), candidates.features.begin(), candidates.features.end());
       offsets.push_back(static_cast<std::int64_t>(features.size()));

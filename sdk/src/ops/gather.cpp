@@ -63,8 +63,8 @@ class RowSummer {
     }
   }
 
-  /// Rows [begin, end) of the result: an item of several parts at once where that can be, since its sum is
-  /// written but once then.
+  /// Rows [begin, end) of the result: first what several parts have for an item, whose sum stays in cache
+  /// from one to the next, then the parts that go by windows.
   void sum(std::int64_t begin, std::int64_t end) const {
     for (std::int64_t item = begin; item < end; ++item) {
       for (const Part& part : together_) {

@@ -18,8 +18,8 @@ struct RowSums {
   at::Tensor matrix;   ///< [m, d]
 };
 
-/// All of `parts` (at least one; of the same items and d) and `start` ([d], [items, d] or undefined), added
-/// up: [items, d].
+/// `start` ([d], [items, d] or undefined) and all of `parts` (at least one; of the same items and d), added
+/// up in an order that follows from the lists: [items, d].
 at::Tensor sum_rows(const std::vector<RowSums>& parts, const at::Tensor& start = {});
 
 /// out[e] = dot(rows[i], matrix[ids[e]]) for each entry e of item i: [entries].

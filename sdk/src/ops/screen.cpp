@@ -208,7 +208,8 @@ std::vector<T> Screen<T>::exact(std::int64_t row, const std::vector<std::int64_t
   if (bias_ != nullptr) {
     for (std::size_t e = 0; e < z.size(); ++e) z[e] += bias_[features[e]];
   }
-  for (std::int64_t i = 0; any_wild_ && i < count; ++i) {
+  if (!any_wild_) return z;
+  for (std::int64_t i = 0; i < count; ++i) {
     const std::int64_t e = offsets[static_cast<std::size_t>(i)];
     if (!is_wild(row + i) || all_finite(z.data() + e, offsets[static_cast<std::size_t>(i) + 1] - e)) continue;
     fail_not_finite(fmt::format("products in row {} that leave the range of the dtype", row + i));

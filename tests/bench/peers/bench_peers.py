@@ -369,8 +369,7 @@ def best_allocator(arguments, python, job, note):
         return arguments.allocators[0]
     seen = {}
     for name in arguments.allocators:
-        if ALLOCATORS[name] is not None:
-            seen[name] = run_peer(arguments, python, job | {"seconds": arguments.seconds / 2}, name)["ratio"]
+        seen[name] = run_peer(arguments, python, job | {"seconds": arguments.seconds / 2}, name)["ratio"]
     note(f"    {job['peer']} {job['variant']}: " + ", ".join(f"{name} {ratio:.2f}" for name, ratio in seen.items()))
     return min(seen, key=seen.get)
 
@@ -429,8 +428,9 @@ def print_table(path):
     names = {peer: pin.replace("==", " ") for peer, pin in PEERS.items()}
     print("| B, d, n, k | architecture | library | step, ms | in products | peak, MiB | regulon, ms | in products | "
           "peak, MiB | ahead by |\n|---|---|---|---|---|---|---|---|---|---|")  # fmt: skip
-    for line in Path(path).read_text().splitlines():
-        record = json.loads(line)
+    records = [json.loads(line) for line in Path(path).read_text().splitlines()]
+    order = list(ARCHITECTURES)
+    for record in sorted(records, key=lambda one: (one["size"][1:], order.index(one["architecture"]), one["peer"])):
         label = names[record["peer"]] + (f", {record['variant']}" if record["variant"] else "")
         start = f"| {', '.join(map(str, record['size']))} | {record['architecture']} | {label}"
         if "error" in record:
@@ -452,7 +452,8 @@ def main():
     parser.add_argument("--sizes", nargs="+", default=SIZES, metavar="B,d,n,k")
     parser.add_argument("--architectures", nargs="+", default=list(ARCHITECTURES), choices=list(ARCHITECTURES))
     parser.add_argument("--peers", nargs="+", default=list(PEERS), choices=list(PEERS))
-    parser.add_argument("--allocators", nargs="+", default=list(ALLOCATORS), choices=list(ALLOCATORS))
+    there = [name for name, settings in ALLOCATORS.items() if settings is not None]
+    parser.add_argument("--allocators", nargs="+", default=there, choices=there)
     parser.add_argument("--rounds", type=int, default=3, help="times that regulon and peer take turns")
     parser.add_argument("--seconds", type=float, default=15, help="of measured steps in each process of a peer, at least")
     parser.add_argument("--threads", type=int, default=2)

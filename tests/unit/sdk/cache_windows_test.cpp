@@ -5,6 +5,7 @@
 
 #include <vector>
 
+#include "ops_reference.h"
 #include "sdk/src/kernel_table.h"
 #include "sdk/src/ops/gather.h"
 
@@ -40,7 +41,7 @@ constexpr std::int64_t kWidth = 512;  // 1.8 MB of float32: several windows of h
 TEST(CacheWindows, EveryItemMeetsItsEntriesOnceAndInOrder) {
   at::manual_seed(1);
   for (const bool ascending : {true, false}) {
-    const Lists lists(20, 100, kRows, ascending);
+    const Lists lists(60, 100, kRows, ascending);
     const CacheWindows windows = lists.windows(kRows, 4 * kWidth);
     ASSERT_TRUE(windows.several());
     const std::int64_t* const offsets = lists.offsets.const_data_ptr<std::int64_t>();
@@ -66,12 +67,13 @@ TEST(CacheWindows, EveryItemMeetsItsEntriesOnceAndInOrder) {
 
 TEST(CacheWindows, ThereAreSeveralOnlyWhereTheyPay) {
   at::manual_seed(2);
-  const Lists many(20, 100, kRows, true);
-  const Lists few(20, 6, kRows, true);
+  const Lists many(60, 100, kRows, true);
+  const Lists few(60, 6, kRows, true);
   EXPECT_TRUE(many.windows(kRows, 4 * kWidth).several());
   EXPECT_FALSE(few.windows(kRows, 4 * kWidth).several());
+  EXPECT_FALSE(Lists(2, 700, kRows, true).windows(kRows, 4 * kWidth).several()) << "rows are used once";
   EXPECT_FALSE(many.windows(kRows, 64).several()) << "58 kB stay in cache anyway";
-  EXPECT_FALSE(Lists(20, 100, 120, true).windows(kRows, 4 * kWidth).several()) << "120 rows in use do, too";
+  EXPECT_FALSE(Lists(60, 100, 120, true).windows(kRows, 4 * kWidth).several()) << "120 rows in use do, too";
   EXPECT_TRUE(Lists(3, 40, 40, true).windows(40, std::int64_t{1} << 22).several()) << "in the shared cache";
 }
 
@@ -79,7 +81,8 @@ TEST(CacheWindows, DoNotShowInSums) {
   at::manual_seed(3);
   const at::Tensor matrix = at::randn({kRows, kWidth});
   const at::Tensor start = at::randn({kWidth});
-  const Lists lists(20, 100, kRows, true);
+  const Lists lists(60, 100, kRows, true);
+  ASSERT_TRUE(lists.windows(kRows, 4 * kWidth).several());
   const at::Tensor weights = at::randn({lists.ids.size(0)});
   const at::Tensor sums = sum_rows({{lists.offsets, lists.ids, weights, matrix}}, start);
   const at::Tensor dots = dot_rows(lists.offsets, lists.ids, sums, matrix);
@@ -104,8 +107,10 @@ TEST(CacheWindows, DoNotShowInSums) {
 TEST(CacheWindows, PartsOfASumAddUpWithAndWithoutThem) {
   at::manual_seed(4);
   const at::Tensor matrix = at::randn({kRows, kWidth});
-  const Lists many(20, 100, kRows, true);
-  const Lists few(20, 3, kRows, true);
+  const Lists many(60, 100, kRows, true);
+  const Lists few(60, 3, kRows, true);
+  ASSERT_TRUE(many.windows(kRows, 4 * kWidth).several());
+  ASSERT_FALSE(few.windows(kRows, 4 * kWidth).several());
   const auto part = [&](const Lists& lists) {
     return RowSums{lists.offsets, lists.ids, at::randn({lists.ids.size(0)}), matrix};
   };
@@ -127,6 +132,26 @@ TEST(CacheWindows, PartsOfASumAddUpWithAndWithoutThem) {
     EXPECT_TRUE(at::allclose(sum_rows(parts, start).to(at::kDouble), expected, 1e-4, 1e-4));
   }
   EXPECT_TRUE(at::allclose(sum_rows({a}).to(at::kDouble), dense(a), 1e-4, 1e-4));
+}
+
+TEST(CacheWindows, NeitherThreadsNorWhereItemsBeginShowInSums) {
+  at::manual_seed(5);
+  const at::Tensor matrix = at::randn({kRows, kWidth}, at::kDouble);
+  const Lists many(60, 100, kRows, true);
+  const Lists few(60, 3, kRows, true);
+  const RowSums a{many.offsets, many.ids, at::randn({many.ids.size(0)}, at::kDouble), matrix};
+  const RowSums b{few.offsets, few.ids, at::randn({few.ids.size(0)}, at::kDouble), matrix};
+  const auto sums_on = [](int threads, const std::vector<RowSums>& parts) {
+    const test::Threads limit(threads);
+    return sum_rows(parts);
+  };
+  EXPECT_TRUE(at::equal(sums_on(1, {a, b}), sums_on(3, {a, b})));
+
+  Lists last = many;
+  last.offsets = many.offsets.narrow(0, 20, 41);
+  ASSERT_TRUE(last.windows(kRows, 8 * kWidth).several());
+  EXPECT_TRUE(
+      at::equal(sum_rows({{last.offsets, last.ids, a.weights, matrix}}), sum_rows({a}).narrow(0, 20, 40)));
 }
 
 }  // namespace

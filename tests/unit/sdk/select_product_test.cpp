@@ -101,6 +101,18 @@ TEST(SelectProductTest, RandomProductsUnderEverySelectionAreTheReference) {
   }
 }
 
+TEST(SelectProductTest, CandidatesThatAreTakenByWindowsAreTheReference) {
+  at::manual_seed(26);
+  for (const at::ScalarType type : {at::kFloat, at::kDouble}) {
+    // 0.9 and 1.8 MB of features, some 70 candidates a row: windows of half a MiB pay.
+    const Product product = random_product(40, 900, 256, type);
+    expect_reference(product, top(64));
+    expect_reference(product, top(60, Selection::Scope::batch));
+    expect_reference(product, above(at::full({1}, 1.6, type)));
+    expect_reference(product, top(400));
+  }
+}
+
 /// Rows on which bounds, ties and ranges are hard.
 Product adversarial(at::ScalarType type) {
   at::manual_seed(22);
