@@ -45,9 +45,9 @@ Model::Model(const Config& config, const PluginHost& host, std::int64_t width)
       precision_(precision_named(config.run.precision)) {}
 
 void Model::initialise(const at::Tensor& sample, std::uint64_t seed, const ModelStart& start) {
-  const at::Tensor rows =
+  weight_ =
       at::randn({features_, width_}, named_generator(seed, "dictionary"), at::TensorOptions(at::kFloat));
-  weight_ = rows / at::linalg_vector_norm(rows, 2, at::IntArrayRef({1}), true);
+  weight_.div_(at::linalg_vector_norm(weight_, 2, at::IntArrayRef({1}), true));
   bias_ = initial_bias(section_.bias_init, sample);
   frozen_features_ = start.frozen_features;
   if (find_tensor(start.weights, "decoder.weight").defined()) {
