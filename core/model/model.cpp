@@ -11,7 +11,6 @@
 #include <fmt/format.h>
 #include <regulon/error.h>
 #include <regulon/ops.h>
-#include <regulon/shared_gradient.h>
 
 #include <utility>
 
@@ -143,9 +142,7 @@ std::int64_t Model::frozen_rows() const {
   return section_.freeze == "decoder" ? features_ : frozen_features_;
 }
 
-Dictionary Model::dictionary() const {
-  return Dictionary(ops::share_gradient(weight_), bias_, frozen_rows(), section_.unit_norm);
-}
+Dictionary Model::dictionary() const { return Dictionary(weight_, bias_, frozen_rows(), section_.unit_norm); }
 
 void Model::update_schedules(std::int64_t step) {
   encoder_choice_.update(encoder_.object(), step);

@@ -1,57 +1,42 @@
 #include "ops/row_gradients.h"
 
-#include <c10/core/GradMode.h>
-#include <regulon/shared_gradient.h>
-#include <torch/csrc/autograd/custom_function.h>
+#include <torch/csrc/autograd/function_hook.h>
 #include <torch/csrc/autograd/graph_task.h>
+#include <torch/csrc/autograd/variable.h>
 
+#include <memory>
 #include <utility>
 #include <vector>
 
 #include "ops/gather.h"
-#include "ops/support.h"
 
-namespace regulon::ops {
+namespace regulon::ops::detail {
 namespace {
 
-using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
-
-constexpr const char* kShareGradient = "share_gradient";
 
 /// What waits for a backward to come to its end.
 struct Meeting final : torch::CustomClassHolder {
-  std::vector<detail::RowSums> waiting;
-  torch::autograd::Node* node = nullptr;  ///< the one that sums it up, and owns this
+  std::vector<RowSums> waiting;
+  int backward = -1;  ///< the one that they are of: what a backward that threw has left is not of the next
+  torch::autograd::Node* node = nullptr;  ///< the one that takes the leaf's gradient, and owns this
 };
 
-Meeting& meeting_in(const at::IValue& packed) {
-  return *c10::static_intrusive_pointer_cast<Meeting>(packed.toCapsule());
-}
-
-/// The identity. Autograd runs its backward when all that used the result have run theirs.
-struct ShareGradient final : torch::autograd::Function<ShareGradient> {
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& rows) {
-    context->set_materialize_grads(false);
-    context->saved_data["meeting"] = at::IValue::make_capsule(c10::make_intrusive<Meeting>());
-    return rows.detach();
+/// Autograd asks it, before the leaf takes its gradient, when all that used the leaf have run theirs.
+struct SumUp final : torch::autograd::FunctionPreHook {
+  variable_list operator()(const variable_list& gradients) override {
+    const std::vector<RowSums> parts = std::exchange(meeting->waiting, {});
+    if (parts.empty() || meeting->backward != torch::autograd::get_current_graph_task_id()) return gradients;
+    return {sum_rows(parts, gradients[0].defined() ? gradients[0].contiguous() : gradients[0])};
   }
 
-  static variable_list backward(AutogradContext* context, const variable_list& gradients) {
-    detail::refuse_double_backward(kShareGradient);
-    const std::vector<detail::RowSums> parts =
-        std::exchange(meeting_in(context->saved_data.at("meeting")).waiting, {});
-    if (parts.empty()) return {gradients[0]};
-    return {detail::sum_rows(parts, gradients[0].defined() ? gradients[0].contiguous() : gradients[0])};
-  }
+  c10::intrusive_ptr<Meeting> meeting = c10::make_intrusive<Meeting>();
 };
-
-using ShareNode = torch::autograd::CppNode<ShareGradient>;
 
 /// Whether this backward runs `node`, and nobody looks at what comes to it before: who asks for the gradient
-/// of the shared rows themselves, or hooks into it, gets it from each operation as usual.
+/// of a leaf instead of having it kept, or hooks into it, gets it from each operation as usual.
 bool will_sum(torch::autograd::Node& node) {
-  if (!node.tensor_pre_hooks().empty() || !node.retains_grad_hooks().empty()) return false;
+  if (!node.tensor_pre_hooks().empty() || node.pre_hooks().size() != 1) return false;
   const auto* const asked = torch::autograd::get_current_graph_task_exec_info();
   if (asked == nullptr || asked->empty()) return true;
   const auto found = asked->find(&node);
@@ -60,33 +45,37 @@ bool will_sum(torch::autograd::Node& node) {
 
 }  // namespace
 
-at::Tensor share_gradient(const at::Tensor& rows) {
-  detail::check_floating(kShareGradient, "rows", rows, 2);
-  return rows.requires_grad() && at::GradMode::is_enabled() ? ShareGradient::apply(rows) : rows;
-}
-
-namespace detail {
-
 RowSums gradient_by_feature(const Codes& codes, const at::Tensor& weights, const at::Tensor& matrix) {
   const FeatureOrder& order = codes.by_feature();
   return {order.offsets, order.rows, permuted(weights, order.entries), matrix};
 }
 
 at::IValue meeting_of(const at::Tensor& rows) {
-  auto* const node = dynamic_cast<ShareNode*>(rows.grad_fn().get());
-  if (node == nullptr) return {};
-  at::IValue meeting = node->ctx_.saved_data.at("meeting");
-  meeting_in(meeting).node = node;
-  return meeting;
+  if (!rows.is_leaf() || !rows.requires_grad()) return {};
+  const auto node = torch::autograd::impl::grad_accumulator(rows);
+  for (const auto& hook : node->pre_hooks()) {
+    if (const auto* const sum_up = dynamic_cast<const SumUp*>(hook.get())) {
+      return at::IValue::make_capsule(sum_up->meeting);
+    }
+  }
+  auto sum_up = std::make_unique<SumUp>();
+  const auto meeting = sum_up->meeting;
+  meeting->node = node.get();
+  node->add_pre_hook(std::move(sum_up));
+  return at::IValue::make_capsule(meeting);
 }
 
 at::Tensor hand_in(const at::IValue& meeting, RowSums gradient) {
-  if (meeting.isNone() || !will_sum(*meeting_in(meeting).node)) return sum_rows({std::move(gradient)});
-  // The matrix may be the shared rows themselves, which hold the node that owns the meeting.
+  if (meeting.isNone()) return sum_rows({std::move(gradient)});
+  auto& found = *c10::static_intrusive_pointer_cast<Meeting>(meeting.toCapsule());
+  if (!will_sum(*found.node)) return sum_rows({std::move(gradient)});
+  const int backward = torch::autograd::get_current_graph_task_id();
+  if (found.backward != backward) found.waiting.clear();
+  found.backward = backward;
+  // The matrix may be the leaf itself, which the node holds that holds what waits.
   gradient.matrix = gradient.matrix.detach();
-  meeting_in(meeting).waiting.push_back(std::move(gradient));
+  found.waiting.push_back(std::move(gradient));
   return {};
 }
 
-}  // namespace detail
-}  // namespace regulon::ops
+}  // namespace regulon::ops::detail

@@ -1,6 +1,9 @@
 #pragma once
-/// Gradients of matrices whose rows are reached by listed entries: made at once, or with those of other
-/// operations on the same rows.
+/// Gradients of matrices whose rows are reached by listed entries: made at once, or, where the matrix is a
+/// leaf (the dictionary, a parameter of an encoder), with those of other operations on it. Operations then do
+/// not each make an [n, d] of their own, which autograd would add up: backward waits for all of them, and
+/// sums each row over what all have for it, in an order that depends on them alone. Any other use of the leaf
+/// adds a gradient as usual.
 
 #include <ATen/core/Tensor.h>
 #include <ATen/core/ivalue.h>
@@ -13,8 +16,7 @@ namespace regulon::ops::detail {
 /// For each feature the sum over its entries of `weights`, per entry, times rows of `matrix` [B, d].
 RowSums gradient_by_feature(const Codes& codes, const at::Tensor& weights, const at::Tensor& matrix);
 
-/// Where the gradients of `rows` meet if they come from `share_gradient`, to be kept from forward to
-/// backward; else none.
+/// Where the gradients of `rows` meet if these are a leaf, to be kept from forward to backward; else none.
 at::IValue meeting_of(const at::Tensor& rows);
 
 /// What a backward returns for its rows, of which this is the gradient: its sums, or nothing where they are

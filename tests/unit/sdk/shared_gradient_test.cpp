@@ -1,7 +1,8 @@
 #include <regulon/ops.h>
 #include <regulon/pairs.h>
-#include <regulon/shared_gradient.h>
 #include <torch/csrc/autograd/autograd.h>
+#include <torch/csrc/autograd/function.h>
+#include <torch/csrc/autograd/variable.h>
 
 #include "ops_reference.h"
 
@@ -30,16 +31,22 @@ at::Tensor leaf(at::ScalarType type) {
   return at::randn({kSharedRows, kSharedWidth}, type).set_requires_grad(true);
 }
 
+/// The gradient as autograd adds it up of what each operation makes on its own: of rows that are no leaf.
+at::Tensor added_up(at::ScalarType type, bool with_dense_use) {
+  const at::Tensor rows = leaf(type);
+  many_uses(rows.alias(), with_dense_use).backward();
+  return rows.grad();
+}
+
 TEST(SharedGradientTest, IsTheSumOfTheGradientsOfEveryUse) {
   for (const bool with_dense_use : {false, true}) {
     for (const at::ScalarType type : {at::kFloat, at::kDouble}) {
-      const at::Tensor apart = leaf(type);
-      many_uses(apart, with_dense_use).backward();
+      const at::Tensor apart = added_up(type, with_dense_use);
       const at::Tensor shared = leaf(type);
-      many_uses(ops::share_gradient(shared), with_dense_use).backward();
+      many_uses(shared, with_dense_use).backward();
       const double tolerance = type == at::kDouble ? 1e-13 : 1e-5;
-      const double largest = apart.grad().abs().max().item<double>();
-      EXPECT_LT((apart.grad() - shared.grad()).abs().max().item<double>(), tolerance * largest);
+      const double largest = apart.abs().max().item<double>();
+      EXPECT_LT((apart - shared.grad()).abs().max().item<double>(), tolerance * largest);
     }
   }
 }
@@ -47,9 +54,9 @@ TEST(SharedGradientTest, IsTheSumOfTheGradientsOfEveryUse) {
 TEST(SharedGradientTest, OneUseKeepsItsBits) {
   const at::Tensor pairs = at::arange(kSharedRows - 1, at::kLong);
   const at::Tensor apart = leaf(at::kFloat);
-  ops::pair_cosines(apart, pairs, pairs + 1).sum().backward();
+  ops::pair_cosines(apart.alias(), pairs, pairs + 1).sum().backward();
   const at::Tensor shared = leaf(at::kFloat);
-  ops::pair_cosines(ops::share_gradient(shared), pairs, pairs + 1).sum().backward();
+  ops::pair_cosines(shared, pairs, pairs + 1).sum().backward();
   EXPECT_TRUE(test::same_bits(apart.grad(), shared.grad()));
 }
 
@@ -58,7 +65,7 @@ TEST(SharedGradientTest, ThreadsDoNotShow) {
   for (const int threads : {1, 3}) {
     const test::Threads guard(threads);
     const at::Tensor rows = leaf(at::kFloat);
-    many_uses(ops::share_gradient(rows), true).backward();
+    many_uses(rows, true).backward();
     gradients[threads / 2] = rows.grad();
   }
   EXPECT_TRUE(test::same_bits(gradients[0], gradients[1]));
@@ -66,10 +73,9 @@ TEST(SharedGradientTest, ThreadsDoNotShow) {
 
 TEST(SharedGradientTest, NothingIsLeftForTheNextBackward) {
   const at::Tensor rows = leaf(at::kDouble);
-  const at::Tensor shared = ops::share_gradient(rows);
   const Codes codes = Codes::dense(at::eye(kSharedRows, at::kDouble));
   const at::Tensor values = codes.values().clone().set_requires_grad(true);
-  const at::Tensor sum = ops::decode(codes.with_values(values), shared, {}).square().sum();
+  const at::Tensor sum = ops::decode(codes.with_values(values), rows, {}).square().sum();
   // Of the values alone: what the rows would get is not wanted, and must not wait for the next.
   static_cast<void>(torch::autograd::grad({sum}, {values}, {}, /*retain_graph=*/true));
   sum.backward({}, /*retain_graph=*/true);
@@ -78,54 +84,66 @@ TEST(SharedGradientTest, NothingIsLeftForTheNextBackward) {
   EXPECT_TRUE(at::allclose(rows.grad(), 4 * rows.detach()));
 }
 
-TEST(SharedGradientTest, WhoAsksForTheGradientOfTheSharedRowsGetsAllOfIt) {
-  const at::Tensor apart = leaf(at::kDouble);
-  many_uses(apart, true).backward();
+TEST(SharedGradientTest, WhoAsksForTheGradientGetsAllOfIt) {
+  const at::Tensor apart = added_up(at::kDouble, true);
   const at::Tensor rows = leaf(at::kDouble);
-  const at::Tensor shared = ops::share_gradient(rows);
-  const at::Tensor sum = many_uses(shared, true);
-  const auto asked = torch::autograd::grad({sum}, {shared}, {}, /*retain_graph=*/true);
-  EXPECT_TRUE(at::allclose(asked[0], apart.grad(), 1e-12, 1e-12));
-  const auto both = torch::autograd::grad({sum}, {shared, rows}, {}, /*retain_graph=*/true);
-  EXPECT_TRUE(at::allclose(both[0], apart.grad(), 1e-12, 1e-12));
-  EXPECT_TRUE(at::allclose(both[1], apart.grad(), 1e-12, 1e-12));
+  const at::Tensor sum = many_uses(rows, true);
+  const auto asked = torch::autograd::grad({sum}, {rows}, {}, /*retain_graph=*/true);
+  EXPECT_TRUE(at::allclose(asked[0], apart, 1e-12, 1e-12));
+  EXPECT_FALSE(rows.grad().defined());
   sum.backward();
-  EXPECT_TRUE(at::allclose(rows.grad(), apart.grad(), 1e-12, 1e-12));
+  EXPECT_TRUE(at::allclose(rows.grad(), apart, 1e-12, 1e-12));
 }
 
-TEST(SharedGradientTest, HooksOnTheSharedRowsSeeAllOfIt) {
-  const at::Tensor apart = leaf(at::kDouble);
-  many_uses(apart, true).backward();
-  const at::Tensor shared = ops::share_gradient(leaf(at::kDouble));
+TEST(SharedGradientTest, HooksOnTheRowsSeeAllOfIt) {
+  const at::Tensor apart = added_up(at::kDouble, true);
+  const at::Tensor rows = leaf(at::kDouble);
   at::Tensor seen = at::zeros_like(apart);
-  shared.register_hook([&](const at::Tensor& gradient) { seen = seen + gradient; });
-  many_uses(shared, true).backward();
-  EXPECT_TRUE(at::allclose(seen, apart.grad(), 1e-12, 1e-12));
-  const at::Tensor kept = ops::share_gradient(leaf(at::kDouble));
-  kept.retain_grad();
-  many_uses(kept, true).backward();
-  EXPECT_TRUE(at::allclose(kept.grad(), apart.grad(), 1e-12, 1e-12));
+  rows.register_hook([&](const at::Tensor& gradient) { seen = seen + gradient; });
+  many_uses(rows, true).backward();
+  EXPECT_TRUE(at::allclose(seen, apart, 1e-12, 1e-12));
+  EXPECT_TRUE(at::allclose(rows.grad(), apart, 1e-12, 1e-12));
 }
 
-TEST(SharedGradientTest, ABackwardThatThrowsKeepsNothingAlive) {
+TEST(SharedGradientTest, WhatABackwardThatThrewHasLeftIsNotOfTheNext) {
+  const at::Tensor apart = added_up(at::kDouble, false);
+  const at::Tensor rows = leaf(at::kDouble);
+  const at::Tensor failing = rows * 1;
+  failing.register_hook([](const at::Tensor&) -> at::Tensor { throw std::runtime_error("on purpose"); });
+  const at::Tensor ids = at::arange(kSharedRows - 1, at::kLong);
+  const at::Tensor sum = failing.sum() + ops::pair_cosines(rows, ids, ids + 1).sum();
+  EXPECT_THROW(sum.backward(), std::exception);
+  EXPECT_FALSE(rows.grad().defined());
+  many_uses(rows, false).backward();
+  EXPECT_TRUE(at::allclose(rows.grad(), apart, 1e-12, 1e-12));
+}
+
+TEST(SharedGradientTest, GraphsOfSeveralStepsDoNotMeet) {
+  const at::Tensor rows = leaf(at::kDouble);
+  const at::Tensor ids = at::arange(kSharedRows - 1, at::kLong);
+  const at::Tensor first = ops::pair_cosines(rows, ids, ids + 1).sum();
+  const at::Tensor second = ops::pair_cosines(rows, ids, ids + 1).sum();
+  first.backward();
+  const at::Tensor once = rows.grad().clone();
+  second.backward();
+  EXPECT_TRUE(at::allclose(rows.grad(), 2 * once, 1e-12, 1e-12));
+}
+
+TEST(SharedGradientTest, AllUsesMeetInOnePlace) {
+  const at::Tensor rows = leaf(at::kDouble);
+  const at::Tensor sum = many_uses(rows, true);
+  EXPECT_EQ(torch::autograd::impl::grad_accumulator(rows)->pre_hooks().size(), 1U);
+}
+
+TEST(SharedGradientTest, NothingOutlivesTheRows) {
   c10::weak_intrusive_ptr<at::TensorImpl> left(at::ones({1}).getIntrusivePtr());
   {
-    const at::Tensor shared = ops::share_gradient(leaf(at::kDouble));
-    left = c10::weak_intrusive_ptr<at::TensorImpl>(shared.getIntrusivePtr());
-    const at::Tensor failing = shared * 1;
-    failing.register_hook([](const at::Tensor&) -> at::Tensor { throw std::runtime_error("on purpose"); });
-    const at::Tensor ids = at::arange(kSharedRows - 1, at::kLong);
-    const at::Tensor sum = failing.sum() + ops::pair_cosines(shared, ids, ids + 1).sum();
-    EXPECT_THROW(sum.backward(), std::exception);
+    const at::Tensor rows = leaf(at::kDouble);
+    left = c10::weak_intrusive_ptr<at::TensorImpl>(rows.getIntrusivePtr());
+    many_uses(rows, true).backward();
+    const at::Tensor unused = many_uses(rows, true);
   }
   EXPECT_TRUE(left.expired());
-}
-
-TEST(SharedGradientTest, RowsWithoutGradientStayThemselves) {
-  const at::Tensor rows = leaf(at::kFloat);
-  EXPECT_TRUE(ops::share_gradient(rows.detach()).grad_fn() == nullptr);
-  const at::NoGradGuard no_grad;
-  EXPECT_TRUE(ops::share_gradient(rows).is_same(rows));
 }
 
 }  // namespace
