@@ -17,6 +17,7 @@
 #include "core/cli/combine_command.h"
 #include "core/cli/commands.h"
 #include "core/plugin/call.h"
+#include "core/train/kept_arrays.h"
 
 namespace {
 
@@ -411,5 +412,6 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return error.get_exit_code() == 0 ? app.exit(error) : refuse(app, error);
   }
+  regulon::core::keep_memory();
   return run_verb(request);
 }

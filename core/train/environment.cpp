@@ -1,7 +1,6 @@
 #include "core/train/environment.h"
 
 #include <ATen/Parallel.h>
-#include <malloc.h>
 #include <regulon/error.h>
 #include <regulon/plugin.h>
 #include <sched.h>
@@ -15,7 +14,6 @@ namespace regulon::core {
 namespace {
 
 constexpr std::int64_t kWorthThreads = 1 << 25;  ///< multiply-adds: below a millisecond on one core
-constexpr int kKeepFree = 1 << 30;               ///< bytes of free heap that stay with the process
 
 std::int64_t usable_cores() {
   cpu_set_t set;
@@ -56,8 +54,6 @@ void use_device(const std::string& device) {
 void use_threads(std::int64_t threads, std::int64_t multiply_adds) {
   const std::int64_t automatic = multiply_adds < kWorthThreads ? 1 : usable_threads();
   at::set_num_threads(static_cast<int>(threads > 0 ? threads : automatic));
-  mallopt(M_MMAP_MAX, 0);
-  mallopt(M_TRIM_THRESHOLD, kKeepFree);
 }
 
 }  // namespace regulon::core

@@ -19,8 +19,7 @@ void use_device(const std::string& device);
 std::int64_t usable_threads();
 /// Sets the number of threads of every parallel region. 0 means `usable_threads`, but a
 /// single one if a step's encoder product, `multiply_adds`, is so small that threads would wait for each
-/// other most of the time. Also asks the allocator to keep large blocks: a step's buffers come and go, and
-/// handing them back costs a page fault per page.
+/// other most of the time.
 void use_threads(std::int64_t threads, std::int64_t multiply_adds);
 
 }  // namespace regulon::core
