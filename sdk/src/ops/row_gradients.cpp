@@ -4,7 +4,9 @@
 #include <torch/csrc/autograd/graph_task.h>
 #include <torch/csrc/autograd/variable.h>
 
+#include <map>
 #include <memory>
+#include <mutex>
 #include <utility>
 #include <vector>
 
@@ -15,22 +17,45 @@ namespace {
 
 using torch::autograd::variable_list;
 
-/// What waits for a backward to come to its end.
-struct Meeting final : torch::CustomClassHolder {
-  std::vector<RowSums> waiting;
-  int backward = -1;  ///< the one that they are of: what a backward that threw has left is not of the next
-  torch::autograd::Node* node = nullptr;  ///< the one that takes the leaf's gradient, and owns this
+/// What waits for the end of each backward. They may be nested (an operation that computes its forward anew
+/// in its backward), or run in several threads.
+class Meeting final : public torch::CustomClassHolder {
+ public:
+  /// `node` takes the leaf's gradient, and owns this.
+  explicit Meeting(torch::autograd::Node& node) : node_(&node) {}
+
+  torch::autograd::Node& node() const { return *node_; }
+
+  /// Keeps `part` for the end of the current backward.
+  void wait(RowSums part) {
+    const std::lock_guard guard(mutex_);
+    waiting_[torch::autograd::get_current_graph_task_id()].push_back(std::move(part));
+  }
+
+  /// What waited for the current one; nothing of those that threw before their end.
+  std::vector<RowSums> come() {
+    const std::lock_guard guard(mutex_);
+    auto found = waiting_.extract(torch::autograd::get_current_graph_task_id());
+    return found.empty() ? std::vector<RowSums>() : std::move(found.mapped());
+  }
+
+ private:
+  torch::autograd::Node* node_;
+  std::mutex mutex_;
+  std::map<int, std::vector<RowSums>> waiting_;
 };
 
 /// Autograd asks it, before the leaf takes its gradient, when all that used the leaf have run theirs.
 struct SumUp final : torch::autograd::FunctionPreHook {
+  explicit SumUp(c10::intrusive_ptr<Meeting> where) : meeting(std::move(where)) {}
+
   variable_list operator()(const variable_list& gradients) override {
-    const std::vector<RowSums> parts = std::exchange(meeting->waiting, {});
-    if (parts.empty() || meeting->backward != torch::autograd::get_current_graph_task_id()) return gradients;
+    const std::vector<RowSums> parts = meeting->come();
+    if (parts.empty()) return gradients;
     return {sum_rows(parts, gradients[0].defined() ? gradients[0].contiguous() : gradients[0])};
   }
 
-  c10::intrusive_ptr<Meeting> meeting = c10::make_intrusive<Meeting>();
+  c10::intrusive_ptr<Meeting> meeting;
 };
 
 /// Whether this backward runs `node`, and nobody looks at what comes to it before: who asks for the gradient
@@ -58,23 +83,18 @@ at::IValue meeting_of(const at::Tensor& rows) {
       return at::IValue::make_capsule(sum_up->meeting);
     }
   }
-  auto sum_up = std::make_unique<SumUp>();
-  const auto meeting = sum_up->meeting;
-  meeting->node = node.get();
-  node->add_pre_hook(std::move(sum_up));
-  return at::IValue::make_capsule(meeting);
+  auto meeting = c10::make_intrusive<Meeting>(*node);
+  node->add_pre_hook(std::make_unique<SumUp>(meeting));
+  return at::IValue::make_capsule(std::move(meeting));
 }
 
 at::Tensor hand_in(const at::IValue& meeting, RowSums gradient) {
   if (meeting.isNone()) return sum_rows({std::move(gradient)});
   auto& found = *c10::static_intrusive_pointer_cast<Meeting>(meeting.toCapsule());
-  if (!will_sum(*found.node)) return sum_rows({std::move(gradient)});
-  const int backward = torch::autograd::get_current_graph_task_id();
-  if (found.backward != backward) found.waiting.clear();
-  found.backward = backward;
-  // The matrix may be the leaf itself, which the node holds that holds what waits.
+  if (!will_sum(found.node())) return sum_rows({std::move(gradient)});
+  // A matrix that was made from the leaf has a graph, which would keep the node that keeps this.
   gradient.matrix = gradient.matrix.detach();
-  found.waiting.push_back(std::move(gradient));
+  found.wait(std::move(gradient));
   return {};
 }
 

@@ -1,6 +1,7 @@
 #include <regulon/ops.h>
 #include <regulon/pairs.h>
 #include <torch/csrc/autograd/autograd.h>
+#include <torch/csrc/autograd/custom_function.h>
 #include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/variable.h>
 
@@ -105,34 +106,105 @@ TEST(SharedGradientTest, HooksOnTheRowsSeeAllOfIt) {
   EXPECT_TRUE(at::allclose(rows.grad(), apart, 1e-12, 1e-12));
 }
 
+/// Throws when backward comes to it, after all that was made of its result later on.
+at::Tensor failing_use(const at::Tensor& rows) {
+  const at::Tensor failing = rows * 1;
+  failing.register_hook([](const at::Tensor&) -> at::Tensor { throw std::runtime_error("on purpose"); });
+  return failing.sum();
+}
+
 TEST(SharedGradientTest, WhatABackwardThatThrewHasLeftIsNotOfTheNext) {
   const at::Tensor apart = added_up(at::kDouble, false);
   const at::Tensor rows = leaf(at::kDouble);
-  const at::Tensor failing = rows * 1;
-  failing.register_hook([](const at::Tensor&) -> at::Tensor { throw std::runtime_error("on purpose"); });
-  const at::Tensor ids = at::arange(kSharedRows - 1, at::kLong);
-  const at::Tensor sum = failing.sum() + ops::pair_cosines(rows, ids, ids + 1).sum();
-  EXPECT_THROW(sum.backward(), std::exception);
+  const at::Tensor early = failing_use(rows);
+  const at::Tensor uses = many_uses(rows, false);  // made later: backward comes to them first
+  EXPECT_THROW((early + uses).backward({}, /*retain_graph=*/true), std::exception);
   EXPECT_FALSE(rows.grad().defined());
-  many_uses(rows, false).backward();
+  uses.backward();
   EXPECT_TRUE(at::allclose(rows.grad(), apart, 1e-12, 1e-12));
 }
 
-TEST(SharedGradientTest, GraphsOfSeveralStepsDoNotMeet) {
-  const at::Tensor rows = leaf(at::kDouble);
-  const at::Tensor ids = at::arange(kSharedRows - 1, at::kLong);
-  const at::Tensor first = ops::pair_cosines(rows, ids, ids + 1).sum();
-  const at::Tensor second = ops::pair_cosines(rows, ids, ids + 1).sum();
-  first.backward();
-  const at::Tensor once = rows.grad().clone();
-  second.backward();
-  EXPECT_TRUE(at::allclose(rows.grad(), 2 * once, 1e-12, 1e-12));
+TEST(SharedGradientTest, ABackwardThatThrewKeepsNothingAlive) {
+  c10::weak_intrusive_ptr<at::TensorImpl> left(at::ones({1}).getIntrusivePtr());
+  {
+    const at::Tensor rows = leaf(at::kDouble);
+    left = c10::weak_intrusive_ptr<at::TensorImpl>(rows.getIntrusivePtr());
+    const at::Tensor early = failing_use(rows);
+    Selection best;
+    best.family = Selection::Family::rank;
+    best.k = 5;
+    // The batch is made from the rows: its graph holds the node that takes their gradient.
+    const Codes codes = ops::select_product({(rows * 2).narrow(0, 0, 30), rows, {}, {}}, best);
+    const at::Tensor uses = codes.values().sum();
+    EXPECT_THROW((early + uses).backward(), std::exception);
+  }
+  EXPECT_TRUE(left.expired());
 }
 
-TEST(SharedGradientTest, AllUsesMeetInOnePlace) {
+/// Computes its forward anew in its backward, as checkpointing does.
+struct Again final : torch::autograd::Function<Again> {
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& scale,
+                            const at::Tensor& rows) {
+    context->save_for_backward({rows});
+    return scale * 1;
+  }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 const torch::autograd::variable_list& gradients) {
+    const at::AutoGradMode on(true);
+    const at::Tensor rows = context->get_saved_variables()[0];
+    const at::Tensor ids = at::arange(kSharedRows - 1, at::kLong);
+    ops::pair_cosines(rows, ids, ids + 1).sum().backward();
+    rows.sin().sum().backward();  // a use of another kind, alone
+    return {gradients[0], {}};
+  }
+};
+
+TEST(SharedGradientTest, NestedBackwardsKeepApart) {
+  const at::Tensor apart = added_up(at::kDouble, false);
+  const at::Tensor inner = leaf(at::kDouble);
+  const at::Tensor ids = at::arange(kSharedRows - 1, at::kLong);
+  (ops::pair_cosines(inner, ids, ids + 1).sum() + inner.sin().sum()).backward();
+
   const at::Tensor rows = leaf(at::kDouble);
-  const at::Tensor sum = many_uses(rows, true);
+  const at::Tensor scale = at::ones({}, at::kDouble).set_requires_grad(true);
+  const at::Tensor nested = Again::apply(scale, rows);
+  const at::Tensor uses = many_uses(rows, false);  // made later: they wait while the nested ones run
+  (uses + nested).backward();
+  EXPECT_TRUE(at::allclose(rows.grad(), apart + inner.grad(), 1e-12, 1e-12));
+}
+
+TEST(SharedGradientTest, BackwardOfChosenLeavesIsTheirs) {
+  const at::Tensor apart = added_up(at::kDouble, true);
+  const at::Tensor rows = leaf(at::kDouble);
+  const at::Tensor other = at::ones({}, at::kDouble).set_requires_grad(true);
+  const at::Tensor sum = many_uses(rows, true) * other;
+  sum.backward({}, /*retain_graph=*/true, /*create_graph=*/false, std::vector<at::Tensor>{other});
+  EXPECT_FALSE(rows.grad().defined());
+  sum.backward({}, /*retain_graph=*/false, /*create_graph=*/false, std::vector<at::Tensor>{rows});
+  EXPECT_TRUE(at::allclose(rows.grad(), apart, 1e-12, 1e-12));
+}
+
+TEST(SharedGradientTest, OperationsLeaveTheSumToTheLeaf) {
+  const at::Tensor rows = leaf(at::kDouble);
+  const at::Tensor ids = at::arange(kSharedRows - 1, at::kLong);
+  const at::Tensor cosines = ops::pair_cosines(rows, ids, ids + 1);
+  const at::Tensor others = ops::pair_cosines(rows, ids + 1, ids);
   EXPECT_EQ(torch::autograd::impl::grad_accumulator(rows)->pre_hooks().size(), 1U);
+  struct Looks final : torch::autograd::FunctionPostHook {
+    explicit Looks(int& count) : handed_in(count) {}
+    torch::autograd::variable_list operator()(const torch::autograd::variable_list& results,
+                                              const torch::autograd::variable_list& /*gradients*/) override {
+      if (!results[0].defined()) ++handed_in;
+      return results;
+    }
+    int& handed_in;
+  };
+  int handed_in = 0;
+  for (const at::Tensor& one : {cosines, others}) {
+    one.grad_fn()->add_post_hook(std::make_unique<Looks>(handed_in));
+  }
+  (cosines.sum() + others.sum()).backward();
+  EXPECT_EQ(handed_in, 2);
 }
 
 TEST(SharedGradientTest, NothingOutlivesTheRows) {
