@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <charconv>
 #include <fstream>
+#include <optional>
 #include <string_view>
 #include <system_error>
 
@@ -197,9 +198,8 @@ bool RunFolder::is_whole(const fs::path& folder) {
   return fs::exists(folder / "weights.safetensors") && !read_json_object(folder / "summary.json").is_null();
 }
 
-std::optional<RunFolder::Checkpoint> RunFolder::newest_checkpoint() const {
-  const auto found = checkpoints_in(folder_ / "checkpoints");
-  return found.empty() ? std::nullopt : std::optional(found.front());
+std::vector<RunFolder::Checkpoint> RunFolder::checkpoints() const {
+  return checkpoints_in(folder_ / "checkpoints");
 }
 
 void RunFolder::write_checkpoint(std::int64_t step, const NamedTensors& state) {

@@ -7,8 +7,8 @@
 #include <cstdint>
 #include <filesystem>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <string>
+#include <vector>
 
 namespace regulon::core {
 
@@ -45,8 +45,8 @@ class RunFolder {
 
   const std::filesystem::path& path() const { return folder_; }
   bool finished() const { return is_whole(folder_); }
-  /// The newest checkpoint, if there is one.
-  std::optional<Checkpoint> newest_checkpoint() const;
+  /// What can be gone on from, the newest first.
+  std::vector<Checkpoint> checkpoints() const;
   /// Writes a checkpoint, then removes all but the newest `kCheckpointsKept`.
   void write_checkpoint(std::int64_t step, const NamedTensors& state);
   /// Drops metrics lines after `step`, and a line that a kill left torn.

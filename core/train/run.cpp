@@ -96,9 +96,7 @@ class Training {
         trainer_(config, host, first_rows(*source_, normalisation_, config.data.batch),
                  load_start(config, normalisation_)),
         folder_(folder, run_manifest(config, host, source_->fingerprint()), resume) {
-    if (const auto checkpoint = folder_.newest_checkpoint()) {
-      trainer_.load(SafetensorsFile(checkpoint->path).tensors(), checkpoint->step, checkpoint->path.string());
-    }
+    go_on();
     folder_.cut_metrics(trainer_.step_number());
     events_.emplace(folder_.path(), trainer_.step_number());
   }
@@ -123,6 +121,24 @@ class Training {
   }
 
  private:
+  /// From the newest checkpoint. A damaged one is not passed over in silence: the message says what there is
+  /// without it.
+  void go_on() {
+    const auto kept = folder_.checkpoints();
+    if (kept.empty()) return;
+    const fs::path& path = kept.front().path;
+    try {
+      trainer_.load(SafetensorsFile(path).tensors(), kept.front().step, path.string());
+    } catch (const InputError& error) {
+      std::vector<Problem> problems = error.problems();
+      std::string& hint = problems.back().hint;
+      hint +=
+          fmt::format("{}without that file the run {}", hint.empty() ? "" : "; ",
+                      kept.size() > 1 ? fmt::format("goes on from step {}", kept[1].step) : "begins anew");
+      throw InputError(problems);
+    }
+  }
+
   /// Bad data that only shows on the way is a run that failed, not input that was refused.
   static at::Tensor next_batch(Prefetcher& batches) {
     try {

@@ -2,9 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <random>
 
+#include "tests/unit/support/expect_words.h"
 #include "tests/unit/support/program.h"
 
 namespace regulon::tests {
@@ -120,6 +122,32 @@ TEST_F(Resume, InterruptWritesACheckpointAndExits130) {
   EXPECT_FALSE(fs::is_empty(run / "checkpoints"));
   ASSERT_EQ(run_program(train_arguments(config_, run)).exit_code, 0);
   expect_same(run);
+}
+
+TEST_F(Resume, ADamagedCheckpointIsNamedWithWhatIsThereWithoutIt) {
+  const fs::path run = scratch_ / "damaged";
+  fs::copy(whole_, run, fs::copy_options::recursive);
+  fs::remove(run / "summary.json");
+  std::vector<fs::path> kept;
+  for (const auto& entry : fs::directory_iterator(run / "checkpoints")) kept.push_back(entry.path());
+  std::sort(kept.begin(), kept.end());
+  ASSERT_EQ(kept.size(), 2U);
+  fs::resize_file(kept[1], fs::file_size(kept[1]) / 2);
+  const std::string older = std::to_string(std::stoi(kept[0].stem().string()));
+  const Ended refused = run_program(train_arguments(config_, run));
+  EXPECT_EQ(refused.exit_code, 2);
+  expect_words(refused.err, {kept[1].string(), "without that file the run goes on from step " + older});
+
+  fs::remove(kept[1]);
+  ASSERT_EQ(run_program(train_arguments(config_, run)).exit_code, 0);
+  expect_same(run);
+  fs::remove(run / "summary.json");
+  for (const auto& entry : fs::directory_iterator(run / "checkpoints"))
+    if (entry.path() != kept[1]) fs::remove(entry.path());
+  fs::resize_file(kept[1], 3);
+  const Ended only = run_program(train_arguments(config_, run));
+  EXPECT_EQ(only.exit_code, 2);
+  expect_words(only.err, {kept[1].string(), "without that file the run begins anew"});
 }
 
 TEST_F(Resume, KilledBetweenTheLastCheckpointAndTheSummary) {
