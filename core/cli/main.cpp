@@ -14,8 +14,10 @@
 #include <string>
 #include <vector>
 
+#include "core/cli/check_plugin_command.h"
 #include "core/cli/combine_command.h"
 #include "core/cli/commands.h"
+#include "core/cli/new_plugin_command.h"
 #include "core/plugin/call.h"
 #include "core/train/kept_arrays.h"
 
@@ -46,7 +48,9 @@ struct Request {
   DataArguments data;
   EvalArguments eval;
   CompareArguments compare;
+  regulon::cli::CheckPluginArguments check_plugin;
   regulon::cli::CombineArguments combine;
+  regulon::cli::NewPluginArguments new_plugin;
   EncodeArguments encode;
   RefitArguments refit;
   ExportArguments to_peer;
@@ -407,6 +411,8 @@ int main(int argc, char** argv) {
   add_export(app, request);
   add_import(app, request);
   add_plugins(app, request);
+  regulon::cli::add_new_plugin(app, request.new_plugin, request.run);
+  regulon::cli::add_check_plugin(app, request.check_plugin, request.run);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

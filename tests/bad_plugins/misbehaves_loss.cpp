@@ -1,4 +1,6 @@
 /// A loss term that does one thing wrong, chosen by its parameter `how`; "good" does nothing wrong.
+#include <ATen/Parallel.h>
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/zeros.h>
@@ -8,6 +10,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <limits>
+#include <random>
 #include <stdexcept>
 
 namespace {
@@ -39,7 +42,8 @@ class Misbehaves final : public regulon::LossTerm {
     calls_.add_(1);
     misuse_state();
     misuse_inputs(step);
-    return returned(step.dictionary().weight().square().mean());
+    const at::Tensor subtle = subtly_wrong(step);
+    return subtle.defined() ? subtle : returned(step.dictionary().weight().square().mean());
   }
 
   bool acts_after_step() const override {
@@ -90,6 +94,20 @@ class Misbehaves final : public regulon::LossTerm {
     if (how_ == "value.raw_pointer") static_cast<float*>(step.dictionary().weight().data_ptr())[0] += 1;
   }
 
+  /// What no single call shows: `check-plugin` does.
+  at::Tensor subtly_wrong(const regulon::StepView& step) {
+    const at::Tensor error = (step.reconstruction() - step.batch()).square().sum(1);
+    ++unregistered_;
+    if (how_ == "subtle.random") return error.mean() * std::random_device()() * 1e-9;
+    if (how_ == "subtle.threads") return error.mean() * at::get_num_threads();
+    if (how_ == "subtle.unregistered") return error.mean() * unregistered_;
+    if (how_ == "subtle.zeros") return error.mean() / step.batch().square().sum();
+    if (how_ == "subtle.sum") return error.sum();
+    if (how_ == "subtle.pairs") return error.sum() * error.sum();
+    if (how_ == "subtle.gradient") return 2 * error.mean() - error.mean().detach();
+    return how_ == "subtle.good" ? error.mean() : at::Tensor();
+  }
+
   at::Tensor returned(const at::Tensor& good) const {
     if (how_ == "value.nan") return good.mul(NAN);
     if (how_ == "value.infinity") return good.mul(INFINITY);
@@ -104,6 +122,7 @@ class Misbehaves final : public regulon::LossTerm {
   }
 
   std::string how_ = "good";
+  int unregistered_ = 0;
   at::Tensor calls_;
   at::Tensor wide_;
   at::Tensor scale_;

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # usage: outside.sh SOURCE BUILD CMAKE
-# Installs the SDK, builds the plugin that README.md shows outside of the repository, and trains with it.
+# Installs the SDK, builds outside of the repository the plugin that README.md shows and one of each template, and
+# checks and trains with them.
 set -euo pipefail
 source=$1 build=$2 cmake=$3
 scratch=$(mktemp -d)
@@ -38,3 +39,14 @@ TOML
 "$build/regulon" plugins huber --plugin-path "$scratch/huber/build/plugins" | grep -q delta
 "$build/regulon" train "$scratch/huber.toml" --out "$scratch/run" --plugin-path "$scratch/huber/build/plugins"
 grep -q huber "$scratch/run/manifest.json"
+"$build/regulon" check-plugin "$scratch/huber/build/plugins/huber.so"
+
+for kind in loss encoder cost; do
+  own=$scratch/group_$kind
+  "$build/regulon" new-plugin "$kind" "group_$kind" --out "$own"
+  "$cmake" -S "$own" -B "$own/build" -G Ninja -DCMAKE_PREFIX_PATH="$scratch/sdk" >"$scratch/log" 2>&1 || { cat "$scratch/log"; exit 1; }
+  "$cmake" --build "$own/build" >"$scratch/log" 2>&1 || { cat "$scratch/log"; exit 1; }
+  "$build/regulon" check-plugin "$own/build/plugins/group_$kind.so"
+  "$build/regulon" train "$own/group_$kind.toml" --set run.steps=20 --out "$scratch/run_$kind"
+  if grep -ri "my_\?$kind" "$own" --include='*.cpp' --include='*.toml' --include=CMakeLists.txt; then exit 1; fi
+done
