@@ -152,6 +152,7 @@ std::vector<Stage> load_stages(const fs::path& file, const std::vector<Override>
   }
   const std::vector<WrittenStage> written = read_stages(entry->value, problems);
   problems.throw_if_any();
+  const doc::Place place = entry->value.place;  // the next line removes the entry
   std::erase_if(opened.document.entries, [](const doc::Entry& e) { return e.key == "stage"; });
 
   std::vector<Stage> stages;
@@ -163,7 +164,7 @@ std::vector<Stage> load_stages(const fs::path& file, const std::vector<Override>
     if (!stages.empty()) start_from(stages.back().folder, opened.file, one, document, own);
     const fs::path whole = folder_of(document, out);
     Config config = config_of(one.name, document, opened.file, catalogue, own);
-    require_growth(stages, config, one, entry->value.place);
+    require_growth(stages, config, one, place);
     stages.push_back({one.name,
                       stages.size() + 1 == written.size() ? whole : whole / kStagesFolder / one.name,
                       std::move(config)});
