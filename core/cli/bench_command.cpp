@@ -27,18 +27,28 @@ core::StepBenchSettings completed(core::StepBenchSettings settings, core::Plugin
 
 int bench_step_command(const BenchStepArguments& arguments) {
   core::PluginHost host(arguments.plugin_path);
-  const core::StepBenchResult result = core::bench_step(completed(arguments.settings, host), host);
+  const core::StepBenchSettings settings = completed(arguments.settings, host);
+  const core::StepBenchResult result = core::bench_step(settings, host);
   if (arguments.json) {
-    fmt::print("{}\n", core::to_json(result).dump(2));
+    nlohmann::json object = core::to_json(result);
+    object.update({{"batch", settings.batch},
+                   {"features", settings.features},
+                   {"encoder", settings.encoder},
+                   {"activation", settings.activation},
+                   {"losses", settings.losses}});
+    fmt::print("{}\n", object.dump(2));
     return 0;
   }
-  fmt::print("{:<18}{:>10}{:>9}{:>22}\n", "phase", "ms", "share", "float32 products");
+  fmt::print("{:<18}{:>10}{:>9}{:>22}\n", "mean of a phase", "ms", "share", "float32 products");
   for (const auto& [name, milliseconds] : result.phases) {
     fmt::print("{:<18}{:>10.2f}{:>8.1f}%{:>22.3f}\n", name, milliseconds, 100 * milliseconds / result.mean_ms,
                milliseconds / result.floor_ms);
   }
+  fmt::print("{:<18}{:>10.2f}{:>9}{:>22.3f}\n", "steps (mean)", result.mean_ms, "",
+             result.mean_ms / result.floor_ms);
   fmt::print("{:<18}{:>10.2f}{:>9}{:>22.3f}\n", "step (median)", result.step_ms, "", result.ratio);
-  fmt::print("{:<18}{:>10.2f}\n", "float32 product", result.floor_ms);
+  fmt::print("{:<18}{:>10.2f}  (the encoder's [B, d] x [d, n], timed in turn)\n", "float32 product",
+             result.floor_ms);
   fmt::print("a report every {} steps adds {:.2f}%\n", result.report_every, 100 * result.report_share);
   fmt::print("L0 {:.1f}, dead {:.1f}%, peak memory {:.0f} MiB\n", result.l0, 100 * result.dead_share,
              result.peak_mib);

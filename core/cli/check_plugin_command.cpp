@@ -4,6 +4,7 @@
 #include <regulon/error.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <fstream>
 #include <iterator>
 #include <optional>
@@ -55,9 +56,10 @@ core::Config usual_config(const core::PluginFile& file, const std::vector<std::s
   }
   std::vector<Problem> problems = first->problems();
   std::string& hint = problems.back().hint;
-  hint += fmt::format(
-      "{}--set gives the plugin parameters that it requires, --config FILE takes a config of yours",
-      hint.empty() ? "" : "; ");
+  if (overrides.empty())
+    hint += fmt::format(
+        "{}--set gives the plugin parameters that it requires, --config FILE takes a config of yours",
+        hint.empty() ? "" : "; ");
   throw InputError(problems);
 }
 
@@ -89,8 +91,10 @@ int check_plugin_command(const CheckPluginArguments& arguments) {
                                   ? usual_config(file, arguments.overrides, host)
                                   : core::load_config(arguments.config, arguments.overrides, host);
   const PluginDescriptor* const descriptor = host.find(file.interface_id, file.name);
+  const core::Choice& choice = choice_of(config, descriptor);
   fmt::print("{} ({}), in {}\n", file.name, file.interface_id, config.file.string());
-  const auto findings = core::check_conformance(config, host, choice_of(config, descriptor));
+  std::fflush(stdout);  // a plugin may crash
+  const auto findings = core::check_conformance(config, host, choice);
   for (const core::Finding& finding : findings)
     fmt::print("  {:<7} {:<13} {}\n", word(finding.outcome), finding.check, finding.text);
   const auto count = [&](core::Finding::Outcome outcome) {
@@ -98,15 +102,18 @@ int check_plugin_command(const CheckPluginArguments& arguments) {
                          [&](const core::Finding& finding) { return finding.outcome == outcome; });
   };
   const auto failed = count(core::Finding::Outcome::failed);
-  fmt::print("{} passed, {} failed, {} to look at\n", count(core::Finding::Outcome::passed), failed,
-             count(core::Finding::Outcome::noted));
+  fmt::print("{} passed, {} failed, {} to look at{}\n", count(core::Finding::Outcome::passed), failed,
+             count(core::Finding::Outcome::noted),
+             failed > 0 ? "; what follows a failure may not have been run" : "");
   return failed == 0 ? 0 : 1;
 }
 
 void add_check_plugin(CLI::App& app, CheckPluginArguments& arguments, std::function<int()>& run) {
-  auto* verb =
-      app.add_subcommand("check-plugin", "Hold a plugin library against what training expects of it");
-  verb->add_option("LIBRARY", arguments.library, "plugins/NAME.so")->required();
+  auto* verb = app.add_subcommand("check-plugin",
+                                  "Hold a plugin library against what training expects of it: exit code 1 if "
+                                  "a check failed; what it says to look at may be meant so");
+  verb->add_option("LIBRARY", arguments.library, "build/plugins/NAME.so, as regulon_add_plugin makes it")
+      ->required();
   verb->add_option("--config", arguments.config,
                    "Small config that names it; unless given: one of configs/check, with the plugin added");
   verb->add_option("--set", arguments.overrides, "KEY=VALUE to set in that config, as loss.NAME.delta=2")

@@ -89,9 +89,9 @@ int new_plugin_command(const NewPluginArguments& arguments) {
     copy_renamed(entry.path(), folder, kind, name);
   fmt::print(
       "{0}/{1}.cpp is yours to fill in. As it is, it builds, is checked, and trains:\n"
-      "  cmake -S {0} -B {0}/build -G Ninja -Dregulon_DIR={2} && ninja -C {0}/build\n"
-      "  ./regulon check-plugin {0}/build/plugins/{1}.so\n"
-      "  ./regulon train {0}/{1}.toml\n",
+      "  cmake -S '{0}' -B '{0}/build' -G Ninja -Dregulon_DIR='{2}' && ninja -C '{0}/build'\n"
+      "  ./regulon check-plugin '{0}/build/plugins/{1}.so'\n"
+      "  ./regulon train '{0}/{1}.toml'\n",
       folder.string(), name, REGULON_PACKAGE_DIR);
   return 0;
 }

@@ -5,7 +5,8 @@
 /// more often they are active.
 class MyCost final : public regulon::FeatureCost {
  public:
-  /// What a config may set. Checked before the first step; `./regulon plugins my_cost` lists it.
+  /// What a config may set. Checked before the first step; `./regulon plugins my_cost --plugin-path
+  /// build/plugins` lists it.
   static void declare(regulon::Declaration<MyCost>& d) {
     d.param("slope", &MyCost::slope_)
         .at_least(0)

@@ -6,7 +6,8 @@
 /// a bias for each feature.
 class MyEncoder final : public regulon::Encoder {
  public:
-  /// What a config may set. Checked before the first step; `./regulon plugins my_encoder` lists it.
+  /// What a config may set. Checked before the first step; `./regulon plugins my_encoder --plugin-path
+  /// build/plugins` lists it.
   static void declare(regulon::Declaration<MyEncoder>& d) {
     d.param("initial_bias", &MyEncoder::initial_bias_).doc("of every feature, before training");
   }

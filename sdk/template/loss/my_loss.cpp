@@ -5,7 +5,8 @@
 /// sum over active features of value^power, each times what its feature costs.
 class MyLoss final : public regulon::LossTerm {
  public:
-  /// What a config may set. Checked before the first step; `./regulon plugins my_loss` lists it.
+  /// What a config may set. Checked before the first step; `./regulon plugins my_loss --plugin-path
+  /// build/plugins` lists it.
   static void declare(regulon::Declaration<MyLoss>& d) {
     d.param("power", &MyLoss::power_).at_least(1).at_most(4).schedulable().doc("of each code");
   }
@@ -13,6 +14,7 @@ class MyLoss final : public regulon::LossTerm {
   std::vector<std::string> needs() const override { return {"costs"}; }
 
   /// A scalar with gradient, the mean over the rows of the batch. Weight, sign and schedule are the config's.
+  /// Random numbers come from step.generator(); what is kept from step to step is registered in `prepare`.
   at::Tensor value(const regulon::StepView& step) override {
     const regulon::Codes& codes = step.codes();
     const at::Tensor prices = step.costs().index_select(0, codes.feature_ids());

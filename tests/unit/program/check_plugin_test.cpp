@@ -25,9 +25,9 @@ Ended checked(const std::string& how, const std::vector<std::string>& more = {})
 
 TEST(CheckPlugin, FindsWhatNoSingleCallShows) {
   const std::vector<std::pair<std::string, std::vector<std::string>>> all = {
-      {"subtle.random", {"FAILED  same again", "differs in"}},
-      {"subtle.threads", {"FAILED  threads", "on 1 threads"}},
-      {"subtle.unregistered", {"FAILED  resumes", "gone on from a saved state"}},
+      {"subtle.random", {"FAILED  same again", "differs in", "generator"}},
+      {"subtle.threads", {"FAILED  threads", "with 1 thread, "}},
+      {"subtle.unregistered", {"FAILED  resumes", "preparation.state"}},
       {"subtle.zeros", {"FAILED  strange rows", "rows of zeros"}},
       {"subtle.sum", {"FAILED  a mean", "a sum over rows"}},
       {"value.nan", {"FAILED  trains", "in value", "misbehaves_loss.so"}}};
@@ -43,6 +43,14 @@ TEST(CheckPlugin, NotesWhatMayBeMeantSo) {
   EXPECT_EQ(gradient.exit_code, 0) << gradient.out;
   expect_words(gradient.out, {"look    gradient", "finite differences", "1 to look at"});
   expect_words(checked("subtle.pairs").out, {"look    a mean"});
+  expect_words(checked("value.undefined").out,
+               {"look    a mean", "it has no value", "0 failed, 2 to look at"});
+}
+
+TEST(CheckPlugin, NamesThePluginBeforeItCrashes) {
+  const Ended ended = checked("prepare.crashes");
+  EXPECT_NE(ended.signal, 0);
+  expect_words(ended.out, {"misbehaves (loss_term/1)"});
 }
 
 TEST(CheckPlugin, PassesWhatIsRight) {
