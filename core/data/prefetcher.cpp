@@ -7,12 +7,19 @@
 
 namespace regulon::core {
 
-Prefetcher::Prefetcher(Source& source, std::int64_t first_step)
-    : source_(source), step_(first_step), worker_([this](const std::stop_token& stop) { work(stop); }) {}
+Prefetcher::Prefetcher(Source& source, std::int64_t first_step, Making making)
+    : source_(source), making_(making), step_(first_step) {
+  if (making == Making::ahead) worker_ = std::jthread([this](const std::stop_token& stop) { work(stop); });
+}
 
 Prefetcher::~Prefetcher() = default;
 
 at::Tensor Prefetcher::next() {
+  if (making_ == Making::when_asked) {
+    at::Tensor batch = source_.batch(step_);
+    ++step_;
+    return batch;
+  }
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [&] { return ready_; });
   ready_ = false;

@@ -21,5 +21,7 @@ std::int64_t usable_threads();
 /// single one if a step's encoder product, `multiply_adds`, is so small that threads would wait for each
 /// other most of the time.
 void use_threads(std::int64_t threads, std::int64_t multiply_adds);
+/// Whether this process may use a core that parallel regions leave free.
+bool has_spare_core();
 
 }  // namespace regulon::core

@@ -107,7 +107,8 @@ class Training {
     began_ = std::chrono::steady_clock::now();
     reported_at_ = began_;
     first_step_ = reported_step_ = first;
-    Prefetcher batches(*source_, first);
+    Prefetcher batches(*source_, first,
+                       has_spare_core() ? Prefetcher::Making::ahead : Prefetcher::Making::when_asked);
     TrainResult result;
     while (trainer_.step_number() < config_.run.steps) {
       take_step(normalisation_.apply(next_batch(batches)), result.last);

@@ -37,11 +37,23 @@ class Stepper final : public Source {
 };
 
 TEST(Prefetcher, HandsOutTheSameRowsAsTheSource) {
-  const auto plain = tests::open_source("toy.pairs", {}, 2000);
-  const auto ahead = tests::open_source("toy.pairs", {}, 2000);
-  Prefetcher prefetcher(*ahead, 3);
-  for (std::int64_t step = 3; step < 40; ++step)
-    EXPECT_TRUE(prefetcher.next().equal(plain->batch(step))) << step;
+  for (const auto making : {Prefetcher::Making::ahead, Prefetcher::Making::when_asked}) {
+    const auto plain = tests::open_source("toy.pairs", {}, 2000);
+    const auto made = tests::open_source("toy.pairs", {}, 2000);
+    Prefetcher prefetcher(*made, 3, making);
+    for (std::int64_t step = 3; step < 40; ++step)
+      EXPECT_TRUE(prefetcher.next().equal(plain->batch(step))) << step;
+  }
+}
+
+TEST(Prefetcher, MakesNothingBeforeItIsAskedWhereItIsNotToBeAhead) {
+  Stepper source;
+  Prefetcher prefetcher(source, 0, Prefetcher::Making::when_asked);
+  EXPECT_EQ(source.calls, 0);
+  for (int step = 0; step < 5; ++step) {
+    EXPECT_EQ(prefetcher.next().item<float>(), static_cast<float>(step));
+    EXPECT_EQ(source.calls, step + 1);
+  }
 }
 
 TEST(Prefetcher, IsOneStepAhead) {
@@ -55,17 +67,19 @@ TEST(Prefetcher, IsOneStepAhead) {
 }
 
 TEST(Prefetcher, RethrowsAtTheStepThatAsks) {
-  Stepper source;
-  source.failing = 2;
-  Prefetcher prefetcher(source, 0);
-  EXPECT_EQ(prefetcher.next().item<float>(), 0.0f);
-  EXPECT_EQ(prefetcher.next().item<float>(), 1.0f);
-  for (int again = 0; again < 2; ++again) {
-    try {
-      prefetcher.next();
-      FAIL() << "step 2 must fail";
-    } catch (const std::runtime_error& error) {
-      EXPECT_STREQ(error.what(), "step 2");
+  for (const auto making : {Prefetcher::Making::ahead, Prefetcher::Making::when_asked}) {
+    Stepper source;
+    source.failing = 2;
+    Prefetcher prefetcher(source, 0, making);
+    EXPECT_EQ(prefetcher.next().item<float>(), 0.0f);
+    EXPECT_EQ(prefetcher.next().item<float>(), 1.0f);
+    for (int again = 0; again < 2; ++again) {
+      try {
+        prefetcher.next();
+        FAIL() << "step 2 must fail";
+      } catch (const std::runtime_error& error) {
+        EXPECT_STREQ(error.what(), "step 2");
+      }
     }
   }
 }
