@@ -5,6 +5,7 @@
 #include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
 #include <regulon/ops.h>
+#include <regulon/sums.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
@@ -198,7 +199,7 @@ at::Tensor errors_of_blocks(const Codes& codes, const Dictionary& dictionary, co
   at::Tensor sum = at::zeros({}, batch.options());
   for (std::size_t j = 0; j < sizes.size(); ++j) {
     left = left - decode(blocks[j], rows[j], at::Tensor());
-    sum = sum + left.square().sum();
+    sum = sum + total(left.square());
   }
   return sum;
 }
