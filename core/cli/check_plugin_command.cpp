@@ -9,6 +9,7 @@
 #include <iterator>
 #include <optional>
 
+#include "core/cli/commands.h"
 #include "core/conformance/conformance.h"
 #include "core/plugin/host.h"
 
@@ -83,8 +84,9 @@ const char* word(core::Finding::Outcome outcome) {
 }  // namespace
 
 int check_plugin_command(const CheckPluginArguments& arguments) {
-  std::vector<fs::path> folders{fs::absolute(arguments.library).parent_path()};
-  folders.insert(folders.end(), arguments.plugin_path.begin(), arguments.plugin_path.end());
+  std::vector<fs::path> folders = arguments.plugin_path;
+  if (!arguments.config.empty()) folders = plugin_folders(folders, arguments.config, arguments.overrides);
+  folders.insert(folders.begin(), fs::absolute(arguments.library).parent_path());
   core::PluginHost host(folders);
   const core::PluginFile& file = found_in(host, arguments.library);
   const core::Config config = arguments.config.empty()

@@ -96,10 +96,12 @@ class Misbehaves final : public regulon::LossTerm {
 
   /// What no single call shows: `check-plugin` does.
   at::Tensor subtly_wrong(const regulon::StepView& step) {
-    const at::Tensor error = (step.reconstruction() - step.batch()).square().sum(1);
+    const at::Tensor squares = (step.reconstruction() - step.batch()).square();
+    const at::Tensor error = squares.sum(1);
     ++unregistered_;
     if (how_ == "subtle.random") return error.mean() * std::random_device()() * 1e-9;
     if (how_ == "subtle.threads") return error.mean() * at::get_num_threads();
+    if (how_ == "subtle.unordered") return squares.sum() / squares.size(0);
     if (how_ == "subtle.unregistered") return error.mean() * unregistered_;
     if (how_ == "subtle.zeros") return error.mean() / step.batch().square().sum();
     if (how_ == "subtle.sum") return error.sum();

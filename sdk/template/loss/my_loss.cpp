@@ -1,5 +1,6 @@
 #include <ATen/TensorOperators.h>
 #include <regulon/loss_term.h>
+#include <regulon/sums.h>
 
 /// What the term is for, and where its formula comes from (paper, equation). Here: the mean over rows of the
 /// sum over active features of value^power, each times what its feature costs.
@@ -18,7 +19,7 @@ class MyLoss final : public regulon::LossTerm {
   at::Tensor value(const regulon::StepView& step) override {
     const regulon::Codes& codes = step.codes();
     const at::Tensor prices = step.costs().index_select(0, codes.feature_ids());
-    return (codes.values().pow(power_) * prices).sum() / codes.rows();
+    return regulon::ops::total(codes.values().pow(power_) * prices) / codes.rows();
   }
 
  private:
