@@ -5,12 +5,11 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <fstream>
-#include <iterator>
 #include <optional>
 
 #include "core/cli/commands.h"
 #include "core/conformance/conformance.h"
+#include "core/io/mapped_file.h"
 #include "core/plugin/host.h"
 
 namespace regulon::cli {
@@ -35,8 +34,8 @@ const core::PluginFile& found_in(const core::PluginHost& host, const fs::path& l
 core::Config config_with(const core::PluginFile& file, const std::string& base,
                          const std::vector<std::string>& overrides, core::PluginHost& host) {
   const fs::path path = fs::path(REGULON_CONFIG_DIR) / "check" / (base + ".toml");
-  std::ifstream stream(path);
-  std::string text{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+  const core::MappedFile written(path);
+  std::string text(reinterpret_cast<const char*>(written.data()), written.size());
   std::vector<std::string> all = overrides;
   if (file.interface_id == "loss_term/1") text += fmt::format("[[loss]]\nplugin = \"{}\"\n", file.name);
   if (file.interface_id == "feature_cost/1") text += fmt::format("[cost]\nplugin = \"{}\"\n", file.name);

@@ -5,11 +5,10 @@
 
 #include <algorithm>
 #include <cctype>
-#include <fstream>
-#include <iterator>
 #include <map>
 
 #include "core/io/atomic_file.h"
+#include "core/io/mapped_file.h"
 #include "core/plugin/host.h"
 
 namespace regulon::cli {
@@ -57,8 +56,8 @@ void replace_all(std::string& text, const std::string& what, const std::string& 
 /// One file of the template, under the plugin's name in its path and its text.
 void copy_renamed(const fs::path& from, const fs::path& folder, const std::string& kind,
                   const std::string& name) {
-  std::ifstream stream(from);
-  std::string text{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+  const core::MappedFile written(from);
+  std::string text(reinterpret_cast<const char*>(written.data()), written.size());
   std::string file = from.filename().string();
   for (std::string* part : {&file, &text}) {
     replace_all(*part, "my_" + kind, name);

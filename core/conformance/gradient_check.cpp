@@ -32,7 +32,7 @@ class Probe {
     }
   }
 
-  /// The objective with `parameter` moved by `move`.
+  /// The objective with `parameter`, if there is one of that name, moved by `move`.
   double value(const std::string& parameter, const at::Tensor& move) {
     NamedTensors moved = state_;
     for (auto& [name, tensor] : moved) {
@@ -100,12 +100,10 @@ std::vector<SlopeComparison> compare_slopes(const Config& config, const PluginHo
                                             const at::Tensor& sample, const at::Tensor& batch,
                                             const NamedTensors& state, std::int64_t step) {
   Probe probe(config, host, sample, batch, state, step);
+  const double objective = probe.value("", {});
   std::vector<SlopeComparison> all;
-  for (const auto& [parameter, gradient] : probe.gradients()) {
-    const at::Tensor value = find_tensor(state, parameter);
-    const double objective = probe.value(parameter, at::zeros_like(value));
-    all.push_back(compare(probe, parameter, value, gradient, objective));
-  }
+  for (const auto& [parameter, gradient] : probe.gradients())
+    all.push_back(compare(probe, parameter, find_tensor(state, parameter), gradient, objective));
   return all;
 }
 

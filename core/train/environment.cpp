@@ -56,6 +56,8 @@ void use_threads(std::int64_t threads, std::int64_t multiply_adds) {
   at::set_num_threads(static_cast<int>(threads > 0 ? threads : automatic));
 }
 
-bool has_spare_core() { return usable_cores() > at::get_num_threads(); }
+Prefetcher::Making batch_making() {
+  return usable_cores() > at::get_num_threads() ? Prefetcher::Making::ahead : Prefetcher::Making::when_asked;
+}
 
 }  // namespace regulon::core

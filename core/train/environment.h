@@ -5,6 +5,8 @@
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 
+#include "core/data/prefetcher.h"
+
 namespace regulon::core {
 
 /// What a manifest holds to tell versions apart: Regulon's, the SDK's revision, LibTorch's.
@@ -21,7 +23,7 @@ std::int64_t usable_threads();
 /// single one if a step's encoder product, `multiply_adds`, is so small that threads would wait for each
 /// other most of the time.
 void use_threads(std::int64_t threads, std::int64_t multiply_adds);
-/// Whether this process may use a core that parallel regions leave free.
-bool has_spare_core();
+/// Ahead if this process may use a core that parallel regions leave free.
+Prefetcher::Making batch_making();
 
 }  // namespace regulon::core

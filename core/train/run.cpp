@@ -107,8 +107,7 @@ class Training {
     began_ = std::chrono::steady_clock::now();
     reported_at_ = began_;
     first_step_ = reported_step_ = first;
-    Prefetcher batches(*source_, first,
-                       has_spare_core() ? Prefetcher::Making::ahead : Prefetcher::Making::when_asked);
+    Prefetcher batches(*source_, first, batch_making());
     TrainResult result;
     while (trainer_.step_number() < config_.run.steps) {
       take_step(normalisation_.apply(next_batch(batches)), result.last);

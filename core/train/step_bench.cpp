@@ -159,8 +159,7 @@ class Bench {
   }
 
   StepBenchResult run(std::int64_t steps) {
-    Prefetcher batches(*source_, 0,
-                       has_spare_core() ? Prefetcher::Making::ahead : Prefetcher::Making::when_asked);
+    Prefetcher batches(*source_, 0, batch_making());
     for (std::int64_t step = 0; step < kWarmUpSteps; ++step) trainer_.step(batches.next(), nullptr);
     StepBenchResult result;
     result.peak_mib = peak_mib();
