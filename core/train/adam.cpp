@@ -16,7 +16,7 @@
 namespace regulon::core {
 namespace {
 
-/// A parameter as rows: matrices keep theirs, everything else is one row per `kChunk` elements.
+/// A parameter's rows that learn: matrices keep theirs, everything else is one row per `kChunk` elements.
 struct Rows {
   static constexpr std::int64_t kChunk = 4096;
 
@@ -32,6 +32,23 @@ struct Rows {
   std::int64_t size;
   std::int64_t count;
 };
+
+/// Calls use(row, its gradient) for each of `rows`, from several threads; the gradient is either pending or
+/// made.
+template <typename Use>
+void each_row(const Rows& rows, const Parameter& parameter, const ops::PendingRows& pending, const Use& use) {
+  if (!pending.empty()) {
+    pending.visit(parameter.frozen_rows, [&](std::int64_t row, const float* gradient) {
+      use(row - parameter.frozen_rows, gradient);
+    });
+    return;
+  }
+  const at::Tensor made = parameter.learning_part(parameter.tensor.grad());
+  const auto* gradients = made.const_data_ptr<float>();
+  at::parallel_for(0, rows.count, rows.grain(), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t row = begin; row < end; ++row) use(row, gradients + row * rows.size);
+  });
+}
 
 [[noreturn]] void refuse_gradient(const std::string& what) {
   throw RunError(
@@ -57,28 +74,72 @@ Adam::Adam(const OptimiserSection& section, std::vector<Parameter> parameters)
   for (const auto& parameter : parameters_) {
     moments_.push_back({at::zeros_like(parameter.tensor), at::zeros_like(parameter.tensor)});
   }
+  pending_.resize(parameters_.size());
+}
+
+bool Adam::has_gradient(std::size_t index) const {
+  return !pending_[index].empty() || parameters_[index].tensor.grad().defined();
+}
+
+void Adam::backward(const at::Tensor& loss) {
+  std::vector<at::Tensor> leaves;
+  for (const auto& parameter : parameters_) leaves.push_back(parameter.tensor);
+  ops::PendingGradients gradients(std::move(leaves));
+  loss.backward();
+  for (std::size_t index = 0; index < parameters_.size(); ++index) pending_[index] = gradients.take(index);
 }
 
 double Adam::gradient_norm() const {
   double sum = 0;
-  for (const auto& parameter : parameters_) {
-    if (!parameter.tensor.grad().defined()) continue;
+  for (std::size_t index = 0; index < parameters_.size(); ++index) {
+    const Parameter& parameter = parameters_[index];
+    if (!has_gradient(index)) continue;
     const at::Tensor weight = parameter.learning_part(parameter.tensor);
-    const at::Tensor gradient = parameter.learning_part(parameter.tensor.grad());
     const Rows rows(weight);
     const auto* weights = weight.const_data_ptr<float>();
-    const auto* gradients = gradient.const_data_ptr<float>();
     std::vector<double> squares(static_cast<std::size_t>(rows.count));
-    at::parallel_for(0, rows.count, rows.grain(), [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t row = begin; row < end; ++row) {
-        const std::int64_t at = row * rows.size;
-        squares[static_cast<std::size_t>(row)] = squared_gradient_row(
-            weights + at, gradients + at, rows.length(row), parameter.remove_parallel_gradient);
-      }
+    each_row(rows, parameter, pending_[index], [&](std::int64_t row, const float* gradient) {
+      squares[static_cast<std::size_t>(row)] = squared_gradient_row(
+          weights + row * rows.size, gradient, rows.length(row), parameter.remove_parallel_gradient);
     });
     sum = std::accumulate(squares.begin(), squares.end(), sum);
   }
   return std::sqrt(sum);
+}
+
+AdamConstants Adam::constants(double learning_rate, double norm) const {
+  const auto count = static_cast<double>(updates_.item<std::int64_t>());
+  AdamConstants constants{};
+  constants.first_rest = static_cast<float>(1 - section_.beta1);
+  constants.beta2 = static_cast<float>(section_.beta2);
+  constants.second_rest = static_cast<float>(1 - section_.beta2);
+  constants.epsilon = static_cast<float>(section_.epsilon);
+  constants.step_size = static_cast<float>(learning_rate / (1 - std::pow(section_.beta1, count)));
+  constants.second_scale = static_cast<float>(1 / std::sqrt(1 - std::pow(section_.beta2, count)));
+  constants.gradient_scale =
+      static_cast<float>(section_.clip > 0 && norm > section_.clip ? section_.clip / norm : 1.0);
+  return constants;
+}
+
+void Adam::update(std::size_t index, AdamConstants constants) {
+  const Parameter& parameter = parameters_[index];
+  constants.unit_rows = parameter.unit_rows;
+  constants.remove_parallel = parameter.remove_parallel_gradient;
+  const at::Tensor weight = parameter.learning_part(parameter.tensor);
+  const Rows rows(weight);
+  auto* weights = weight.mutable_data_ptr<float>();
+  auto* first = parameter.learning_part(moments_[index].first).mutable_data_ptr<float>();
+  auto* second = parameter.learning_part(moments_[index].second).mutable_data_ptr<float>();
+  std::atomic<bool> finite = true;
+  each_row(rows, parameter, pending_[index], [&](std::int64_t row, const float* gradient) {
+    const std::int64_t at = row * rows.size;
+    if (!adam_row(weights + at, gradient, first + at, second + at, rows.length(row), constants))
+      finite = false;
+  });
+  if (!finite) refuse_gradient(parameter.name);
+  parameter.tensor.unsafeGetTensorImpl()->bump_version();
+  at::Tensor(parameter.tensor).mutable_grad() = at::Tensor();
+  pending_[index] = {};
 }
 
 double Adam::step(double learning_rate, bool want_norm) {
@@ -89,42 +150,10 @@ double Adam::step(double learning_rate, bool want_norm) {
   }
   const double norm = want_norm || section_.clip > 0 ? gradient_norm() : 0.0;
   if (!std::isfinite(norm)) refuse_gradient("the parameters");
-  const double scale = section_.clip > 0 && norm > section_.clip ? section_.clip / norm : 1.0;
-
   updates_ += 1;
-  const auto count = static_cast<double>(updates_.item<std::int64_t>());
-  AdamConstants constants{};
-  constants.first_rest = static_cast<float>(1 - section_.beta1);
-  constants.beta2 = static_cast<float>(section_.beta2);
-  constants.second_rest = static_cast<float>(1 - section_.beta2);
-  constants.epsilon = static_cast<float>(section_.epsilon);
-  constants.step_size = static_cast<float>(learning_rate / (1 - std::pow(section_.beta1, count)));
-  constants.second_scale = static_cast<float>(1 / std::sqrt(1 - std::pow(section_.beta2, count)));
-  constants.gradient_scale = static_cast<float>(scale);
-
+  const AdamConstants shared = constants(learning_rate, norm);
   for (std::size_t index = 0; index < parameters_.size(); ++index) {
-    const Parameter& parameter = parameters_[index];
-    if (!parameter.tensor.grad().defined()) continue;
-    const at::Tensor weight = parameter.learning_part(parameter.tensor);
-    const at::Tensor gradient = parameter.learning_part(parameter.tensor.grad());
-    constants.unit_rows = parameter.unit_rows;
-    constants.remove_parallel = parameter.remove_parallel_gradient;
-    const Rows rows(weight);
-    auto* weights = weight.mutable_data_ptr<float>();
-    const auto* gradients = gradient.const_data_ptr<float>();
-    auto* first = parameter.learning_part(moments_[index].first).mutable_data_ptr<float>();
-    auto* second = parameter.learning_part(moments_[index].second).mutable_data_ptr<float>();
-    std::atomic<bool> finite = true;
-    at::parallel_for(0, rows.count, rows.grain(), [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t row = begin; row < end; ++row) {
-        const std::int64_t at = row * rows.size;
-        if (!adam_row(weights + at, gradients + at, first + at, second + at, rows.length(row), constants))
-          finite = false;
-      }
-    });
-    if (!finite) refuse_gradient(parameter.name);
-    parameter.tensor.unsafeGetTensorImpl()->bump_version();
-    at::Tensor(parameter.tensor).mutable_grad() = at::Tensor();
+    if (has_gradient(index)) update(index, shared);
   }
   return norm;
 }

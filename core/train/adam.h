@@ -4,6 +4,9 @@
 #include "core/config/config.h"
 #include "core/io/named_tensors.h"
 #include "core/model/parameter.h"
+#include "core/train/adam_kernel.h"
+
+#include <regulon/pending_gradients.h>
 
 #include <cstdint>
 #include <vector>
@@ -16,11 +19,16 @@ double learning_rate_at(const OptimiserSection& section, std::int64_t step, std:
 /// Adam (Kingma and Ba 2015, algorithm 1, with bias correction) over named float32 parameters.
 ///
 /// One pass over each parameter reads gradient, weight and both moments once and writes weight and moments
-/// once. Frozen rows are neither changed nor counted in the gradient's norm. Rows are independent, so the
-/// bits do not depend on the number of threads. Peers drop the parallel part before they clip: so here.
+/// once; what waits of a gradient is summed in that pass (and in another before it if the norm is wanted).
+/// Frozen rows are neither changed nor counted in the gradient's norm. Rows are independent, so the bits do
+/// not depend on the number of threads. Peers drop the parallel part before they clip: so here.
 class Adam {
  public:
   Adam(const OptimiserSection& section, std::vector<Parameter> parameters);
+
+  /// Backward of the scalar `loss`. Gradients that may wait are left to the next `step`, which sums each row
+  /// when it comes to it, so that they are never written.
+  void backward(const at::Tensor& loss);
 
   /// Updates every parameter that has a gradient, then drops the gradients. `updates` made so far come from
   /// the state. Returns the norm of the whole gradient before clipping if clipping is on or `want_norm`, else
@@ -41,11 +49,16 @@ class Adam {
     at::Tensor second;
   };
   double gradient_norm() const;
+  AdamConstants constants(double learning_rate, double norm) const;
+  /// Of one parameter; what is the parameter's own in `constants` is filled in.
+  void update(std::size_t index, AdamConstants constants);
+  bool has_gradient(std::size_t index) const;
 
   OptimiserSection section_;
   std::vector<Parameter> parameters_;
   std::vector<Moments> moments_;
-  at::Tensor updates_;  ///< [] int64
+  std::vector<ops::PendingRows> pending_;  ///< by parameter: gradients that the backward has left
+  at::Tensor updates_;                     ///< [] int64
 };
 
 }  // namespace regulon::core

@@ -95,7 +95,7 @@ void Trainer::step(const at::Tensor& batch, Report* report) {
   const at::Tensor row_errors =
       report != nullptr || acts ? squared_row_errors(batch, step_view.reconstruction()) : at::Tensor();
   lap(Phase::terms);
-  if (loss.defined()) loss.backward();
+  if (loss.defined()) optimiser_.backward(loss);
   lap(Phase::backward);
 
   const double rate = learning_rate_at(config_.optimiser, step_, config_.run.steps);

@@ -7,6 +7,12 @@
 
 namespace regulon::ops::detail {
 
+/// What a row of `d` numbers takes.
+template <typename T>
+constexpr std::int64_t bytes_of_row(std::int64_t d) {
+  return d * static_cast<std::int64_t>(sizeof(T));
+}
+
 /// Items that list rows of a matrix by ascending ids. Where the rows in use do not fit into a cache and items
 /// list many of them, going through the items once for each window of ids that does fit is quicker: a row
 /// then comes from memory once for all items, not for each anew. An item still meets its entries in their

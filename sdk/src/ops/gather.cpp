@@ -8,6 +8,7 @@
 
 #include "kernel_table.h"
 #include "ops/cache_windows.h"
+#include "ops/row_summer.h"
 #include "ops/support.h"
 
 namespace regulon::ops::detail {
@@ -40,82 +41,19 @@ void total_of_blocks(const T* weights, const T* matrix, std::int64_t rows, std::
   table.gather_sum(ones.data(), ids.data(), blocks, partial.data(), d, nullptr, out);
 }
 
-template <typename T>
-std::int64_t row_bytes(std::int64_t d) {
-  return d * static_cast<std::int64_t>(sizeof(T));
-}
-
-/// Adds up `sum_rows`.
-template <typename T>
-class RowSummer {
- public:
-  RowSummer(const std::vector<RowSums>& parts, const at::Tensor& start, const at::Tensor& out)
-      : d_(out.size(1)),
-        start_(start.defined() ? start.const_data_ptr<T>() : nullptr),
-        start_step_(start.defined() && start.dim() == 2 ? d_ : 0),
-        out_(out.mutable_data_ptr<T>()) {
-    for (const RowSums& part : parts) {
-      const std::int64_t* const offsets = part.offsets.const_data_ptr<std::int64_t>();
-      const std::int32_t* const ids = part.ids.const_data_ptr<std::int32_t>();
-      Part made{offsets, ids, part.weights.const_data_ptr<T>(), part.matrix.const_data_ptr<T>(),
-                CacheWindows(offsets, ids, out.size(0), part.matrix.size(0), row_bytes<T>(d_))};
-      (made.windows.several() ? windowed_ : together_).push_back(std::move(made));
-    }
-  }
-
-  /// Rows [begin, end) of the result: first what several parts have for an item, whose sum stays in cache
-  /// from one to the next, then the parts that go by windows.
-  void sum(std::int64_t begin, std::int64_t end) const {
-    for (std::int64_t item = begin; item < end; ++item) {
-      for (const Part& part : together_) {
-        add(part, item, part.offsets[item], part.offsets[item + 1], &part == together_.data());
-      }
-    }
-    for (const Part& part : windowed_) {
-      const bool first = together_.empty() && &part == windowed_.data();
-      part.windows.visit(begin, end, [&](std::int64_t item, std::int64_t e, std::int64_t last, bool anew) {
-        add(part, item, e, last, first && anew);
-      });
-    }
-  }
-
- private:
-  struct Part {
-    const std::int64_t* offsets;
-    const std::int32_t* ids;
-    const T* weights;
-    const T* matrix;
-    CacheWindows windows;
-  };
-
-  void add(const Part& part, std::int64_t item, std::int64_t e, std::int64_t last, bool anew) const {
-    const T* const before = !anew               ? out_ + item * d_
-                            : start_ == nullptr ? nullptr
-                                                : start_ + item * start_step_;
-    kernels_.gather_sum(part.weights + e, part.ids + e, last - e, part.matrix, d_, before, out_ + item * d_);
-  }
-
-  const KernelTable<T>& kernels_ = best_kernels<T>();
-  std::int64_t d_;
-  const T* start_;
-  std::int64_t start_step_;  ///< from an item's start to the next one's: 0 where all have the same
-  T* out_;
-  std::vector<Part> together_;
-  std::vector<Part> windowed_;
-};
-
 }  // namespace
 
 at::Tensor sum_rows(const std::vector<RowSums>& parts, const at::Tensor& start) {
   const std::int64_t items = parts[0].offsets.size(0) - 1;
   const std::int64_t d = parts[0].matrix.size(1);
   at::Tensor out = empty_like({items, d}, parts[0].matrix);
-  at::Tensor work = parts[0].offsets;
-  for (std::size_t p = 1; p < parts.size(); ++p) work = work + parts[p].offsets;
+  const at::Tensor work = entries_before(parts);
   by_dtype(out, [&](auto zero) {
-    const RowSummer<decltype(zero)> summer(parts, start, out);
+    using T = decltype(zero);
+    const RowSummer<T> summer(parts, start);
+    T* const to = out.mutable_data_ptr<T>();
     parallel_by_entries(work.const_data_ptr<std::int64_t>(), items, d,
-                        [&](std::int64_t begin, std::int64_t end) { summer.sum(begin, end); });
+                        [&](std::int64_t begin, std::int64_t end) { summer.sum(begin, end, to); });
   });
   return out;
 }
@@ -133,7 +71,7 @@ at::Tensor dot_rows(const at::Tensor& offsets, const at::Tensor& ids, const at::
     const T* const left = rows.const_data_ptr<T>();
     const T* const right = matrix.const_data_ptr<T>();
     T* const to = out.mutable_data_ptr<T>();
-    const CacheWindows windows(begins, id, items, matrix.size(0), row_bytes<T>(d));
+    const CacheWindows windows(begins, id, items, matrix.size(0), bytes_of_row<T>(d));
     parallel_by_entries(begins, items, d, [&](std::int64_t begin, std::int64_t end) {
       windows.visit(begin, end, [&](std::int64_t i, std::int64_t e, std::int64_t last, bool /*anew*/) {
         table.gather_dot(left + i * d, right, d, id + e, last - e, to + e);

@@ -4,6 +4,7 @@
 #include <torch/csrc/autograd/graph_task.h>
 #include <torch/csrc/autograd/variable.h>
 
+#include <iterator>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "ops/gather.h"
+#include "ops/support.h"
 
 namespace regulon::ops::detail {
 namespace {
@@ -32,18 +34,40 @@ class Meeting final : public torch::CustomClassHolder {
     waiting_[torch::autograd::get_current_graph_task_id()].push_back(std::move(part));
   }
 
-  /// What waited for the current one; nothing of those that threw before their end.
+  /// What waited for the current one, to be summed; nothing of those that threw before their end.
   std::vector<RowSums> come() {
     const std::lock_guard guard(mutex_);
     auto found = waiting_.extract(torch::autograd::get_current_graph_task_id());
-    return found.empty() ? std::vector<RowSums>() : std::move(found.mapped());
+    if (found.empty() || !keeps_) return found.empty() ? std::vector<RowSums>() : std::move(found.mapped());
+    std::move(found.mapped().begin(), found.mapped().end(), std::back_inserter(kept_));
+    return {};
+  }
+
+  /// From now on, or no more, what has waited is kept for `take`. Whether that is a change.
+  bool keep(bool keeps) {
+    const std::lock_guard guard(mutex_);
+    if (keeps_ == keeps) return false;
+    keeps_ = keeps;
+    kept_.clear();
+    return true;
+  }
+
+  std::vector<RowSums> take() {
+    const std::lock_guard guard(mutex_);
+    return std::exchange(kept_, {});
   }
 
  private:
   torch::autograd::Node* node_;
   std::mutex mutex_;
   std::map<int, std::vector<RowSums>> waiting_;
+  bool keeps_ = false;
+  std::vector<RowSums> kept_;
 };
+
+Meeting& found_at(const at::IValue& meeting) {
+  return *c10::static_intrusive_pointer_cast<Meeting>(meeting.toCapsule());
+}
 
 /// Autograd asks it, before the leaf takes its gradient, when all that used the leaf have run theirs.
 struct SumUp final : torch::autograd::FunctionPreHook {
@@ -90,12 +114,28 @@ at::IValue meeting_of(const at::Tensor& rows) {
 
 at::Tensor hand_in(const at::IValue& meeting, RowSums gradient) {
   if (meeting.isNone()) return sum_rows({std::move(gradient)});
-  auto& found = *c10::static_intrusive_pointer_cast<Meeting>(meeting.toCapsule());
+  Meeting& found = found_at(meeting);
   if (!will_sum(found.node())) return sum_rows({std::move(gradient)});
   // A matrix that was made from the leaf has a graph, which would keep the node that keeps this.
   gradient.matrix = gradient.matrix.detach();
   found.wait(std::move(gradient));
   return {};
+}
+
+KeptSums::KeptSums(const at::Tensor& leaf) {
+  if (leaf.is_leaf() && leaf.requires_grad()) node_ = torch::autograd::impl::grad_accumulator(leaf);
+  meeting_ = meeting_of(leaf);
+  if (meeting_.isNone() || found_at(meeting_).keep(true)) return;
+  meeting_ = {};
+  fail("PendingGradients", "a leaf", "one that no other PendingGradients has", text_of(leaf));
+}
+
+KeptSums::~KeptSums() {
+  if (!meeting_.isNone()) found_at(meeting_).keep(false);
+}
+
+std::vector<RowSums> KeptSums::take() {
+  return meeting_.isNone() ? std::vector<RowSums>() : found_at(meeting_).take();
 }
 
 }  // namespace regulon::ops::detail

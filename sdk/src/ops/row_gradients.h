@@ -9,7 +9,14 @@
 #include <ATen/core/ivalue.h>
 #include <regulon/codes.h>
 
+#include <memory>
+#include <vector>
+
 #include "ops/gather.h"
+
+namespace torch::autograd {
+struct Node;
+}
 
 namespace regulon::ops::detail {
 
@@ -22,5 +29,22 @@ at::IValue meeting_of(const at::Tensor& rows);
 /// What a backward returns for its rows, of which this is the gradient: its sums, or nothing where they are
 /// left to the meeting.
 at::Tensor hand_in(const at::IValue& meeting, RowSums gradient);
+
+/// While it lives, what is left to the meeting of `leaf` waits for `take` instead of being summed at the end
+/// of a backward. Throws RunError if another one of the leaf lives; a tensor that is no leaf has nothing.
+class KeptSums {
+ public:
+  explicit KeptSums(const at::Tensor& leaf);
+  ~KeptSums();
+  KeptSums(KeptSums&&) = default;
+  KeptSums& operator=(KeptSums&&) = delete;
+
+  /// What waits; of several backwards, in their order.
+  std::vector<RowSums> take();
+
+ private:
+  std::shared_ptr<torch::autograd::Node> node_;  ///< that of the leaf, which would else go with the graph
+  at::IValue meeting_;
+};
 
 }  // namespace regulon::ops::detail

@@ -199,9 +199,8 @@ std::vector<T> Screen<T>::exact(std::int64_t row, const std::vector<std::int64_t
   const T* const weight = operands_.weight.template const_data_ptr<T>();
   const auto& table = best_kernels<T>();
   const auto count = static_cast<std::int64_t>(offsets.size()) - 1;
-  const std::int64_t row_bytes = width_ * static_cast<std::int64_t>(sizeof(T));
   std::vector<T> z(features.size());
-  const CacheWindows windows(offsets.data(), features.data(), count, features_, row_bytes);
+  const CacheWindows windows(offsets.data(), features.data(), count, features_, bytes_of_row<T>(width_));
   windows.visit(0, count, [&](std::int64_t i, std::int64_t e, std::int64_t last, bool /*anew*/) {
     table.gather_dot(rows + i * width_, weight, width_, features.data() + e, last - e, z.data() + e);
   });

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
+#include <regulon/ops.h>
 #include <regulon/step.h>
 
 #include <limits>
@@ -207,6 +208,48 @@ TEST(Adam, ResetClearsTheMomentsOfTheGivenFeaturesOnly) {
   EXPECT_EQ(first[3].abs().sum().item<double>(), 0);
   EXPECT_GT(first[0].abs().sum().item<double>(), 0);
   EXPECT_GT(first[2].abs().sum().item<double>(), 0);
+}
+
+TEST(Adam, SumsTheRowsThatItsBackwardLeavesToTheSameBits) {
+  OptimiserSection section;
+  for (const double clip : {0.0, 0.05}) {
+    section.clip = clip;
+    at::Tensor usual = unit_leaf({300, 24}, 11);
+    at::Tensor pending = usual.detach().clone().requires_grad_(true);
+    at::Tensor bias = at::zeros({24}).requires_grad_(true);
+    at::Tensor other_bias = at::zeros({24}).requires_grad_(true);
+    Adam expected(section, {{"weight", usual, true, true, 5}, {"bias", bias}});
+    Adam adam(section, {{"weight", pending, true, true, 5}, {"bias", other_bias}});
+    for (std::uint64_t step = 0; step < 4; ++step) {
+      const at::Tensor batch = leaf({64, 24}, 120 + step).detach();
+      const auto loss = [&](const at::Tensor& weight, const at::Tensor& start) {
+        Selection best;
+        best.family = Selection::Family::rank;
+        best.k = 5;
+        const Codes codes = ops::select_product({batch, weight, {}, {}}, best);
+        return (ops::decode(codes, weight, start) - batch).square().sum();
+      };
+      loss(usual, bias).backward();
+      adam.backward(loss(pending, other_bias));
+      EXPECT_FALSE(pending.grad().defined()) << "it was not left";
+      EXPECT_EQ(adam.step(1e-2, true), expected.step(1e-2, true));
+    }
+    EXPECT_TRUE(at::equal(pending.detach(), usual.detach()));
+    EXPECT_TRUE(at::equal(other_bias.detach(), bias.detach()));
+  }
+}
+
+TEST(Adam, NamesTheParameterWhoseLeftGradientIsNotFinite) {
+  at::Tensor weight = unit_leaf({300, 24}, 12);
+  Adam adam(OptimiserSection{}, {{"weight", weight}});
+  const Codes codes = Codes::sparse(300, at::tensor({0, 1}, at::kLong), at::tensor({2}, at::kInt),
+                                    at::full({1}, std::numeric_limits<float>::infinity()));
+  adam.backward(ops::decode(codes, weight, {}).sum());
+  const at::Tensor before = weight.detach().clone();
+  tests::expect_error<RunError>([&] { adam.step(1e-2, true); },
+                                {"the gradient of the parameters is not finite"});
+  tests::expect_error<RunError>([&] { adam.step(1e-2, false); }, {"the gradient of weight is not finite"});
+  EXPECT_TRUE(at::equal(weight.detach()[2], before[2]));
 }
 
 TEST(LearningRate, WarmsUpAndDecaysLinearly) {

@@ -1,0 +1,206 @@
+#include <regulon/ops.h>
+#include <regulon/pairs.h>
+#include <regulon/pending_gradients.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <functional>
+#include <stdexcept>
+
+#include "ops_reference.h"
+#include "tests/unit/support/expect_error.h"
+
+namespace regulon {
+namespace {
+
+constexpr std::int64_t kFeatures = 300;
+constexpr std::int64_t kWidth = 24;
+
+using Loss = std::function<at::Tensor(const at::Tensor&)>;
+
+at::Tensor leaf(at::ScalarType type = at::kFloat) {
+  at::manual_seed(31);
+  return at::randn({kFeatures, kWidth}, type).set_requires_grad(true);
+}
+
+/// `rows` rows of a batch, each with `k` features of `dictionary`.
+Codes encoded(const at::Tensor& dictionary, std::int64_t rows, std::int64_t k) {
+  const at::Tensor batch =
+      at::linspace(-1, 1, rows * kWidth, dictionary.options().requires_grad(false)).mul(50).sin();
+  Selection best;
+  best.family = Selection::Family::rank;
+  best.k = k;
+  return ops::select_product({batch.view({rows, kWidth}), dictionary, {}, {}}, best);
+}
+
+/// Reaches rows from two operations, whose sums read other matrices than the leaf.
+at::Tensor by_rows(const at::Tensor& dictionary) {
+  return ops::decode(encoded(dictionary, 40, 5), dictionary, {}).square().sum();
+}
+at::Tensor with_a_dense_use(const at::Tensor& dictionary) {
+  return by_rows(dictionary) + dictionary.sin().sum();
+}
+/// Pulls rows of the leaf towards others of it.
+at::Tensor with_pairs(const at::Tensor& dictionary) {
+  const at::Tensor ids = at::arange(kFeatures - 1, at::kLong);
+  return by_rows(dictionary) + ops::pair_cosines(dictionary, ids, ids + 1).square().sum();
+}
+/// Three features of 6,000 rows, all of them.
+at::Tensor of_few_features(const at::Tensor& dictionary) {
+  const at::Tensor values = at::linspace(-1, 1, 18000).cos();
+  const at::Tensor offsets = at::arange(0, 18001, 3, at::kLong);
+  const at::Tensor ids = at::arange(3, at::kInt).repeat({6000});
+  const Codes codes = Codes::sparse(kFeatures, offsets, ids, values);
+  return ops::decode(codes, dictionary, {}).sin().sum();
+}
+
+at::Tensor usual_gradient(const Loss& loss) {
+  const at::Tensor rows = leaf();
+  loss(rows).backward();
+  return rows.grad();
+}
+
+/// Rows [first, n) of pending ones.
+at::Tensor visited(const ops::PendingRows& rows, std::int64_t first = 0) {
+  at::Tensor all = at::zeros({kFeatures, kWidth});
+  std::vector<std::atomic<int>> calls(kFeatures);
+  rows.visit(first, [&](std::int64_t row, const float* gradient) {
+    ++calls[static_cast<std::size_t>(row)];
+    std::copy_n(gradient, kWidth, all.data_ptr<float>() + row * kWidth);
+  });
+  for (std::int64_t row = 0; row < kFeatures; ++row)
+    EXPECT_EQ(calls[static_cast<std::size_t>(row)], row < first ? 0 : 1);
+  return all;
+}
+
+TEST(PendingGradients, RowsAreTheBitsOfTheGradientThatIsMadeAtOnce) {
+  for (const Loss& loss : {Loss(by_rows), Loss(with_a_dense_use)}) {
+    const at::Tensor expected = usual_gradient(loss);
+    for (const int threads : {1, 3}) {
+      const test::Threads guard(threads);
+      const at::Tensor rows = leaf();
+      const at::Tensor value = loss(rows);
+      ops::PendingGradients gradients({rows});
+      value.backward();
+      const ops::PendingRows pending = gradients.take(0);
+      ASSERT_FALSE(pending.empty());
+      EXPECT_FALSE(rows.grad().defined());
+      EXPECT_TRUE(test::same_bits(visited(pending), expected));
+      EXPECT_TRUE(test::same_bits(visited(pending), expected)) << "once more";
+      at::Tensor later = visited(pending, 7);
+      later.narrow(0, 0, 7).copy_(expected.narrow(0, 0, 7));
+      EXPECT_TRUE(test::same_bits(later, expected));
+    }
+  }
+}
+
+TEST(PendingGradients, WhatHadBetterNotWaitIsMade) {
+  for (const Loss& loss : {Loss(with_pairs), Loss(of_few_features)}) {
+    const at::Tensor rows = leaf();
+    const at::Tensor value = loss(rows);
+    ops::PendingGradients gradients({rows});
+    value.backward();
+    EXPECT_TRUE(gradients.take(0).empty());
+    EXPECT_TRUE(test::same_bits(rows.grad(), usual_gradient(loss)));
+  }
+  const at::Tensor rows = leaf(at::kDouble);
+  const at::Tensor value = by_rows(rows);
+  ops::PendingGradients gradients({rows});
+  value.backward();
+  EXPECT_TRUE(gradients.take(0).empty());
+  const at::Tensor usual = leaf(at::kDouble);
+  by_rows(usual).backward();
+  EXPECT_TRUE(test::same_bits(rows.grad(), usual.grad()));
+}
+
+TEST(PendingGradients, RowsOfAnotherLeafDoNotWait) {
+  const at::Tensor dictionary = leaf();
+  const at::Tensor other = at::ones({kFeatures, kWidth}).set_requires_grad(true);
+  // What `other` gets is a sum of rows of the dictionary, which the optimiser changes before.
+  const Codes all = Codes::sparse(kFeatures, at::arange(kFeatures + 1, at::kLong),
+                                  at::arange(kFeatures, at::kInt), at::ones({kFeatures}));
+  const at::Tensor value = ops::decode(all, other, {});
+  ops::PendingGradients gradients({dictionary, other});
+  value.backward(dictionary.detach());
+  EXPECT_TRUE(gradients.take(0).empty());
+  EXPECT_FALSE(dictionary.grad().defined());
+  EXPECT_TRUE(gradients.take(1).empty());
+  EXPECT_TRUE(at::equal(other.grad(), dictionary.detach()));
+}
+
+TEST(PendingGradients, ADenseUseAloneIsAsUsual) {
+  const at::Tensor rows = leaf();
+  ops::PendingGradients gradients({rows});
+  rows.sin().sum().backward();
+  EXPECT_TRUE(gradients.take(0).empty());
+  EXPECT_TRUE(at::equal(rows.grad(), rows.detach().cos()));
+}
+
+TEST(PendingGradients, SeveralBackwardsAddUp) {
+  const at::Tensor expected = usual_gradient(by_rows);
+  const at::Tensor rows = leaf();
+  const at::Tensor value = by_rows(rows);
+  ops::PendingGradients gradients({rows});
+  value.backward({}, /*retain_graph=*/true);
+  value.backward();
+  EXPECT_TRUE(at::allclose(visited(gradients.take(0)), 2 * expected, 1e-4, 1e-5));
+  EXPECT_TRUE(gradients.take(0).empty()) << "taken";
+}
+
+TEST(PendingGradients, WhatNobodyTakesIsGone) {
+  const at::Tensor rows = leaf();
+  {
+    const at::Tensor value = by_rows(rows);
+    ops::PendingGradients gradients({rows});
+    value.backward();
+  }
+  EXPECT_FALSE(rows.grad().defined());
+  by_rows(rows).backward();
+  EXPECT_TRUE(test::same_bits(rows.grad(), usual_gradient(by_rows)));
+}
+
+TEST(PendingGradients, WhatABackwardThatThrewHasLeftIsGone) {
+  const at::Tensor rows = leaf();
+  const at::Tensor failing = rows * 1;
+  failing.register_hook([](const at::Tensor&) -> at::Tensor { throw std::runtime_error("on purpose"); });
+  const at::Tensor value = failing.sum() + by_rows(rows);
+  ops::PendingGradients gradients({rows});
+  EXPECT_THROW(value.backward(), std::exception);
+  EXPECT_TRUE(gradients.take(0).empty());
+}
+
+TEST(PendingGradients, ALeafHasOneAtATime) {
+  const at::Tensor rows = leaf();
+  const at::Tensor value = by_rows(rows);
+  ops::PendingGradients gradients({rows});
+  value.backward();
+  tests::expect_error<RunError>([&] { const ops::PendingGradients second({rows}); },
+                                {"no other PendingGradients"});
+  EXPECT_FALSE(gradients.take(0).empty()) << "the second has taken nothing from the first";
+}
+
+TEST(PendingGradients, WhatIsNoLeafHasNone) {
+  const at::Tensor constant = leaf().detach();
+  const at::Tensor made = leaf() * 1;
+  const at::Tensor value = by_rows(made);
+  ops::PendingGradients gradients({constant, made});
+  value.backward();
+  for (const std::size_t index : {0, 1}) EXPECT_TRUE(gradients.take(index).empty());
+}
+
+TEST(PendingGradients, KeepNothingAlive) {
+  c10::weak_intrusive_ptr<at::TensorImpl> left(at::ones({1}).getIntrusivePtr());
+  {
+    const at::Tensor rows = leaf();
+    left = c10::weak_intrusive_ptr<at::TensorImpl>(rows.getIntrusivePtr());
+    const at::Tensor value = by_rows(rows);
+    ops::PendingGradients gradients({rows});
+    value.backward();
+    const ops::PendingRows pending = gradients.take(0);
+  }
+  EXPECT_TRUE(left.expired());
+}
+
+}  // namespace
+}  // namespace regulon
