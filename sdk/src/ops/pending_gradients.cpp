@@ -13,6 +13,9 @@ namespace {
 
 /// What using a row costs, in entries: an optimiser reads and writes it in several arrays.
 constexpr std::int64_t kUseCost = 8;
+/// Rows that are summed before they are used: the processor sees longer runs of either, and they stay in the
+/// cache of one core.
+constexpr std::int64_t kBlockBytes = std::int64_t{1} << 16;
 
 }  // namespace
 
