@@ -14,8 +14,8 @@
 namespace regulon {
 namespace {
 
-constexpr std::int64_t kFeatures = 300;
-constexpr std::int64_t kWidth = 24;
+constexpr std::int64_t kFeatures = 1000;
+constexpr std::int64_t kWidth = 200;
 
 using Loss = std::function<at::Tensor(const at::Tensor&)>;
 
