@@ -10,6 +10,7 @@
 #include <atomic>
 #include <cmath>
 #include <numeric>
+#include <utility>
 
 #include "core/train/adam_kernel.h"
 
@@ -83,8 +84,13 @@ bool Adam::has_gradient(std::size_t index) const {
 
 void Adam::backward(const at::Tensor& loss) {
   std::vector<at::Tensor> leaves;
-  for (const auto& parameter : parameters_) leaves.push_back(parameter.tensor);
-  ops::PendingGradients gradients(std::move(leaves));
+  for (std::size_t index = 0; index < parameters_.size(); ++index) {
+    leaves.push_back(parameters_[index].tensor);
+    if (!pending_[index].empty()) leaves.back().mutable_grad() = std::exchange(pending_[index], {}).make();
+  }
+  // Clipping needs the norm of all rows before the first is used: made ones need not be summed twice.
+  if (section_.clip > 0) return loss.backward();
+  ops::PendingGradients gradients(leaves);
   loss.backward();
   for (std::size_t index = 0; index < parameters_.size(); ++index) pending_[index] = gradients.take(index);
 }

@@ -26,8 +26,9 @@ class Adam {
  public:
   Adam(const OptimiserSection& section, std::vector<Parameter> parameters);
 
-  /// Backward of the scalar `loss`. Gradients that may wait are left to the next `step`, which sums each row
-  /// when it comes to it, so that they are never written.
+  /// Backward of the scalar `loss`; gradients add up until the next `step`. Those that may wait are left to
+  /// it, which sums each row when it comes to it, so that they are never written, unless there is clipping.
+  /// Throws what the backward throws; nothing of it is left pending then.
   void backward(const at::Tensor& loss);
 
   /// Updates every parameter that has a gradient, then drops the gradients. `updates` made so far come from

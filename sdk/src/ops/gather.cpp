@@ -44,18 +44,8 @@ void total_of_blocks(const T* weights, const T* matrix, std::int64_t rows, std::
 }  // namespace
 
 at::Tensor sum_rows(const std::vector<RowSums>& parts, const at::Tensor& start) {
-  const std::int64_t items = parts[0].offsets.size(0) - 1;
-  const std::int64_t d = parts[0].matrix.size(1);
-  at::Tensor out = empty_like({items, d}, parts[0].matrix);
-  const at::Tensor work = entries_before(parts);
-  by_dtype(out, [&](auto zero) {
-    using T = decltype(zero);
-    const RowSummer<T> summer(parts, start);
-    T* const to = out.mutable_data_ptr<T>();
-    parallel_by_entries(work.const_data_ptr<std::int64_t>(), items, d,
-                        [&](std::int64_t begin, std::int64_t end) { summer.sum(begin, end, to); });
-  });
-  return out;
+  return by_dtype(parts[0].matrix,
+                  [&](auto zero) { return sum_all(parts, RowSummer<decltype(zero)>(parts, start)); });
 }
 
 at::Tensor dot_rows(const at::Tensor& offsets, const at::Tensor& ids, const at::Tensor& rows,

@@ -1,4 +1,6 @@
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
+#include <fmt/format.h>
 #include <regulon/pending_gradients.h>
 
 #include <algorithm>
@@ -17,6 +19,8 @@ constexpr std::int64_t kUseCost = 8;
 /// cache of one core.
 constexpr std::int64_t kBlockBytes = std::int64_t{1} << 16;
 
+constexpr const char* kPendingRows = "PendingRows";
+
 }  // namespace
 
 struct PendingRows::Lists {
@@ -28,40 +32,57 @@ struct PendingRows::Lists {
   detail::RowSummer<float> summer;
 };
 
+const PendingRows::Lists& PendingRows::lists() const {
+  if (empty()) {
+    detail::fail(kPendingRows, "no gradient is pending", "rows", "none",
+                 "Ask empty() first: the gradient is in grad() of the leaf, if it has one.");
+  }
+  return *lists_;
+}
+
 void PendingRows::visit(std::int64_t first,
                         const std::function<void(std::int64_t, const float*)>& use) const {
-  const std::int64_t d = lists_->parts[0].matrix.size(1);
-  const at::Tensor entries = detail::entries_before(lists_->parts);
-  const at::Tensor work = entries + kUseCost * at::arange(entries.size(0), entries.options());
-  detail::parallel_by_entries(work.const_data_ptr<std::int64_t>() + first, work.size(0) - 1 - first, d,
-                              [&](std::int64_t begin, std::int64_t end) {
-                                std::vector<float> gradient(static_cast<std::size_t>(d));
-                                for (std::int64_t row = first + begin; row < first + end; ++row) {
-                                  lists_->summer.sum_together(row, gradient.data());
-                                  use(row, gradient.data());
-                                }
-                              });
+  const at::Tensor entries = detail::entries_before(lists().parts);
+  const std::int64_t n = entries.size(0) - 1;
+  if (first < 0 || first > n) {
+    detail::fail(kPendingRows, "cannot visit the rows from there on", fmt::format("a row in [0, {}]", n),
+                 fmt::format("{}", first));
+  }
+  const std::int64_t d = lists().summer.width();
+  const std::int64_t block = std::max<std::int64_t>(1, kBlockBytes / detail::bytes_of_row<float>(d));
+  const at::Tensor work = entries + kUseCost * at::arange(n + 1, entries.options());
+  const auto visit_some = [&](std::int64_t begin, std::int64_t end) {
+    std::vector<float> gradients(static_cast<std::size_t>(block * d));
+    for (std::int64_t row = first + begin; row < first + end; row += block) {
+      const std::int64_t count = std::min(block, first + end - row);
+      float* const out = gradients.data();
+      for (std::int64_t i = 0; i < count; ++i) lists().summer.sum_together(row + i, out + i * d);
+      for (std::int64_t i = 0; i < count; ++i) use(row + i, out + i * d);
+    }
+  };
+  detail::parallel_by_entries(work.const_data_ptr<std::int64_t>() + first, n - first, d, visit_some);
 }
+
+at::Tensor PendingRows::make() const { return detail::sum_all(lists().parts, lists().summer); }
 
 struct PendingGradients::Leaf {
   at::Tensor tensor;
   detail::KeptSums sums;
 };
 
-PendingGradients::PendingGradients(std::vector<at::Tensor> leaves) {
+PendingGradients::PendingGradients(const std::vector<at::Tensor>& leaves) {
   leaves_.reserve(leaves.size());
-  for (at::Tensor& leaf : leaves) leaves_.push_back({leaf, detail::KeptSums(leaf)});
+  for (const at::Tensor& leaf : leaves) {
+    leaves_.push_back({leaf, detail::KeptSums(leaf)});
+    if (leaves_.back().sums.alone()) continue;
+    detail::fail("PendingGradients",
+                 fmt::format("cannot keep the gradient of leaves[{}]", leaves_.size() - 1),
+                 "a leaf that no other PendingGradients has, and that comes once", detail::text_of(leaf),
+                 "Give each leaf once, and let the other one end first.");
+  }
 }
 
 PendingGradients::~PendingGradients() = default;
-
-bool PendingGradients::may_wait(const at::Tensor& leaf, const std::vector<detail::RowSums>& parts) const {
-  const auto is_of_a_leaf = [&](const detail::RowSums& part) {
-    return std::any_of(leaves_.begin(), leaves_.end(),
-                       [&](const Leaf& other) { return part.matrix.is_alias_of(other.tensor); });
-  };
-  return leaf.scalar_type() == at::kFloat && std::none_of(parts.begin(), parts.end(), is_of_a_leaf);
-}
 
 PendingRows PendingGradients::take(std::size_t index) {
   const at::Tensor& leaf = leaves_.at(index).tensor;
@@ -69,14 +90,18 @@ PendingRows PendingGradients::take(std::size_t index) {
   if (parts.empty()) return {};
   at::Tensor& made = leaf.mutable_grad();
   const at::Tensor start = made.defined() ? made.contiguous() : made;
-  PendingRows rows;
-  if (may_wait(leaf, parts)) rows.lists_ = std::make_shared<const PendingRows::Lists>(parts, start);
-  if (rows.empty() || rows.lists_->summer.has_windows()) {
+  const bool reads_leaves = std::any_of(parts.begin(), parts.end(), [&](const detail::RowSums& part) {
+    return std::any_of(leaves_.begin(), leaves_.end(),
+                       [&](const Leaf& other) { return part.matrix.is_alias_of(other.tensor); });
+  });
+  if (reads_leaves || leaf.scalar_type() != at::kFloat) {
     made = detail::sum_rows(parts, start);
     return {};
   }
-  made = at::Tensor();
-  return rows;
+  PendingRows rows;
+  rows.lists_ = std::make_shared<const PendingRows::Lists>(std::move(parts), start);
+  made = rows.lists_->summer.has_windows() ? rows.make() : at::Tensor();
+  return made.defined() ? PendingRows() : rows;
 }
 
 }  // namespace regulon::ops

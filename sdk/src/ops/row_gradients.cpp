@@ -12,7 +12,6 @@
 #include <vector>
 
 #include "ops/gather.h"
-#include "ops/support.h"
 
 namespace regulon::ops::detail {
 namespace {
@@ -38,7 +37,8 @@ class Meeting final : public torch::CustomClassHolder {
   std::vector<RowSums> come() {
     const std::lock_guard guard(mutex_);
     auto found = waiting_.extract(torch::autograd::get_current_graph_task_id());
-    if (found.empty() || !keeps_) return found.empty() ? std::vector<RowSums>() : std::move(found.mapped());
+    if (found.empty()) return {};
+    if (!keeps_ || is_watched()) return std::move(found.mapped());
     std::move(found.mapped().begin(), found.mapped().end(), std::back_inserter(kept_));
     return {};
   }
@@ -58,6 +58,11 @@ class Meeting final : public torch::CustomClassHolder {
   }
 
  private:
+  /// Whether somebody looks at the leaf's gradient when it has taken it, as what sums over machines does.
+  bool is_watched() const {
+    return !node_->post_hooks().empty() || node_->tensor_post_acc_grad_hooks() != nullptr;
+  }
+
   torch::autograd::Node* node_;
   std::mutex mutex_;
   std::map<int, std::vector<RowSums>> waiting_;
@@ -127,7 +132,7 @@ KeptSums::KeptSums(const at::Tensor& leaf) {
   meeting_ = meeting_of(leaf);
   if (meeting_.isNone() || found_at(meeting_).keep(true)) return;
   meeting_ = {};
-  fail("PendingGradients", "a leaf", "one that no other PendingGradients has", text_of(leaf));
+  alone_ = false;
 }
 
 KeptSums::~KeptSums() {

@@ -31,7 +31,7 @@ at::IValue meeting_of(const at::Tensor& rows);
 at::Tensor hand_in(const at::IValue& meeting, RowSums gradient);
 
 /// While it lives, what is left to the meeting of `leaf` waits for `take` instead of being summed at the end
-/// of a backward. Throws RunError if another one of the leaf lives; a tensor that is no leaf has nothing.
+/// of a backward. A tensor that is no leaf has nothing.
 class KeptSums {
  public:
   explicit KeptSums(const at::Tensor& leaf);
@@ -39,12 +39,16 @@ class KeptSums {
   KeptSums(KeptSums&&) = default;
   KeptSums& operator=(KeptSums&&) = delete;
 
+  /// False where another one of the leaf lives, which goes on alone.
+  bool alone() const { return alone_; }
+
   /// What waits; of several backwards, in their order.
   std::vector<RowSums> take();
 
  private:
   std::shared_ptr<torch::autograd::Node> node_;  ///< that of the leaf, which would else go with the graph
   at::IValue meeting_;
+  bool alone_ = true;
 };
 
 }  // namespace regulon::ops::detail

@@ -1,11 +1,17 @@
 #pragma once
 /// Adds up the rows of `RowSums`: all of them, or one at a time.
 
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/empty.h>
+
+#include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "kernel_table.h"
 #include "ops/cache_windows.h"
 #include "ops/gather.h"
+#include "ops/support.h"
 
 namespace regulon::ops::detail {
 
@@ -33,6 +39,8 @@ class RowSummer {
       (made.windows.several() ? windowed_ : together_).push_back(std::move(made));
     }
   }
+
+  std::int64_t width() const { return d_; }  ///< d
 
   /// Whether a part is quicker when all items are gone through several times.
   bool has_windows() const { return !windowed_.empty(); }
@@ -78,5 +86,17 @@ class RowSummer {
   std::vector<Part> together_;
   std::vector<Part> windowed_;
 };
+
+/// All rows of `parts`, which `summer` was made of: [items, d].
+template <typename T>
+at::Tensor sum_all(const std::vector<RowSums>& parts, const RowSummer<T>& summer) {
+  const at::Tensor work = entries_before(parts);
+  const std::int64_t items = work.size(0) - 1;
+  at::Tensor out = at::empty({items, summer.width()}, parts[0].matrix.options().requires_grad(false));
+  T* const to = out.mutable_data_ptr<T>();
+  parallel_by_entries(work.const_data_ptr<std::int64_t>(), items, summer.width(),
+                      [&](std::int64_t begin, std::int64_t end) { summer.sum(begin, end, to); });
+  return out;
+}
 
 }  // namespace regulon::ops::detail

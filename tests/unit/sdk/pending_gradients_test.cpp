@@ -2,6 +2,9 @@
 #include <regulon/pairs.h>
 #include <regulon/pending_gradients.h>
 #include <torch/csrc/autograd/autograd.h>
+#include <torch/csrc/autograd/custom_function.h>
+#include <torch/csrc/autograd/function_hook.h>
+#include <torch/csrc/autograd/variable.h>
 
 #include <algorithm>
 #include <atomic>
@@ -88,6 +91,7 @@ TEST(PendingGradients, RowsAreTheBitsOfTheGradientThatIsMadeAtOnce) {
       EXPECT_FALSE(rows.grad().defined());
       EXPECT_TRUE(test::same_bits(visited(pending), expected));
       EXPECT_TRUE(test::same_bits(visited(pending), expected)) << "once more";
+      EXPECT_TRUE(test::same_bits(pending.make(), expected));
       at::Tensor later = visited(pending, 7);
       later.narrow(0, 0, 7).copy_(expected.narrow(0, 0, 7));
       EXPECT_TRUE(test::same_bits(later, expected));
@@ -118,15 +122,18 @@ TEST(PendingGradients, RowsOfAnotherLeafDoNotWait) {
   const at::Tensor dictionary = leaf();
   const at::Tensor other = at::ones({kFeatures, kWidth}).set_requires_grad(true);
   // What `other` gets is a sum of rows of the dictionary, which the optimiser changes before.
-  const Codes all = Codes::sparse(kFeatures, at::arange(kFeatures + 1, at::kLong),
-                                  at::arange(kFeatures, at::kInt), at::ones({kFeatures}));
-  const at::Tensor value = ops::decode(all, other, {});
+  constexpr std::int64_t kFirst = 3;
+  const std::int64_t count = kFeatures - kFirst;
+  const Codes some = Codes::sparse(kFeatures, at::arange(count + 1, at::kLong), at::arange(count, at::kInt),
+                                   at::ones({count}));
+  const at::Tensor part = dictionary.detach().narrow(0, kFirst, count);
+  const at::Tensor value = ops::decode(some, other, {});
   ops::PendingGradients gradients({dictionary, other});
-  value.backward(dictionary.detach());
+  value.backward(part);
   EXPECT_TRUE(gradients.take(0).empty());
   EXPECT_FALSE(dictionary.grad().defined());
   EXPECT_TRUE(gradients.take(1).empty());
-  EXPECT_TRUE(at::equal(other.grad(), dictionary.detach()));
+  EXPECT_TRUE(at::equal(other.grad().narrow(0, 0, count), part));
 }
 
 TEST(PendingGradients, ADenseUseAloneIsAsUsual) {
@@ -150,13 +157,17 @@ TEST(PendingGradients, SeveralBackwardsAddUp) {
 
 TEST(PendingGradients, WhatNobodyTakesIsGone) {
   const at::Tensor rows = leaf();
+  const at::Tensor value = by_rows(rows);  // its graph outlives who keeps
   {
-    const at::Tensor value = by_rows(rows);
     ops::PendingGradients gradients({rows});
-    value.backward();
+    value.backward({}, /*retain_graph=*/true);
   }
   EXPECT_FALSE(rows.grad().defined());
-  by_rows(rows).backward();
+  {
+    ops::PendingGradients gradients({rows});
+    EXPECT_TRUE(gradients.take(0).empty());
+  }
+  value.backward();
   EXPECT_TRUE(test::same_bits(rows.grad(), usual_gradient(by_rows)));
 }
 
@@ -164,10 +175,73 @@ TEST(PendingGradients, WhatABackwardThatThrewHasLeftIsGone) {
   const at::Tensor rows = leaf();
   const at::Tensor failing = rows * 1;
   failing.register_hook([](const at::Tensor&) -> at::Tensor { throw std::runtime_error("on purpose"); });
-  const at::Tensor value = failing.sum() + by_rows(rows);
+  const at::Tensor early = failing.sum();
+  const at::Tensor value = by_rows(rows);
   ops::PendingGradients gradients({rows});
-  EXPECT_THROW(value.backward(), std::exception);
+  EXPECT_THROW((early + value).backward({}, /*retain_graph=*/true), std::exception);
   EXPECT_TRUE(gradients.take(0).empty());
+  value.backward();
+  EXPECT_TRUE(test::same_bits(visited(gradients.take(0)), usual_gradient(by_rows)));
+}
+
+TEST(PendingGradients, AGradientThatIsThereIsPartOfThem) {
+  const at::Tensor rows = leaf();
+  const at::Tensor before = at::ones({kFeatures, kWidth});
+  rows.mutable_grad() = before.t().contiguous().t();  // of other strides, too
+  const at::Tensor value = by_rows(rows);
+  ops::PendingGradients gradients({rows});
+  value.backward();
+  const ops::PendingRows pending = gradients.take(0);
+  EXPECT_FALSE(rows.grad().defined());
+  EXPECT_TRUE(at::allclose(pending.make(), before + usual_gradient(by_rows), 1e-5, 1e-6));
+  EXPECT_TRUE(test::same_bits(visited(pending), pending.make()));
+}
+
+/// Runs the rows' own backward in its backward, as checkpointing does.
+struct NestedBackward final : torch::autograd::Function<NestedBackward> {
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& scale,
+                            const at::Tensor& rows) {
+    context->save_for_backward({rows});
+    return scale * 1;
+  }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 const torch::autograd::variable_list& gradients) {
+    const at::AutoGradMode on(true);
+    by_rows(context->get_saved_variables()[0]).backward();
+    return {gradients[0], {}};
+  }
+};
+
+TEST(PendingGradients, NestedBackwardsAreKeptToo) {
+  const at::Tensor rows = leaf();
+  const at::Tensor scale = at::ones({}).set_requires_grad(true);
+  const at::Tensor nested = NestedBackward::apply(scale, rows);
+  const at::Tensor value = by_rows(rows) + nested;
+  ops::PendingGradients gradients({rows});
+  value.backward();
+  EXPECT_TRUE(at::allclose(gradients.take(0).make(), 2 * usual_gradient(by_rows), 1e-4, 1e-5));
+}
+
+TEST(PendingGradients, WhoLooksAtTheGradientSeesAllOfIt) {
+  struct After final : torch::autograd::PostAccumulateGradHook {
+    explicit After(at::Tensor& where) : seen(where) {}
+    void operator()(const torch::autograd::Variable& tensor) override { seen = tensor.grad().clone(); }
+    at::Tensor& seen;
+  };
+  const at::Tensor expected = usual_gradient(by_rows);
+  at::Tensor seen;
+  const at::Tensor watched = leaf();
+  torch::autograd::impl::set_post_acc_grad_hooks(watched, std::make_unique<After>(seen));
+  const at::Tensor hooked = leaf();
+  hooked.register_hook([](const at::Tensor&) {});
+  for (const at::Tensor& rows : {watched, hooked}) {
+    const at::Tensor value = by_rows(rows);
+    ops::PendingGradients gradients({rows});
+    value.backward();
+    EXPECT_TRUE(gradients.take(0).empty());
+    EXPECT_LT((rows.grad() - expected).abs().max().item<float>(), 1e-5 * expected.abs().max().item<float>());
+  }
+  EXPECT_TRUE(test::same_bits(seen, expected));
 }
 
 TEST(PendingGradients, ALeafHasOneAtATime) {
@@ -175,9 +249,28 @@ TEST(PendingGradients, ALeafHasOneAtATime) {
   const at::Tensor value = by_rows(rows);
   ops::PendingGradients gradients({rows});
   value.backward();
-  tests::expect_error<RunError>([&] { const ops::PendingGradients second({rows}); },
-                                {"no other PendingGradients"});
+  const at::Tensor other = leaf();
+  tests::expect_error<RunError>(
+      [&] {
+        const ops::PendingGradients second({other, rows});
+      },
+      {"leaves[1]", "[1000, 200] Float on cpu", "Give each leaf once"});
   EXPECT_FALSE(gradients.take(0).empty()) << "the second has taken nothing from the first";
+  tests::expect_error<RunError>([&] { const ops::PendingGradients twice({other, other}); }, {"leaves[1]"});
+}
+
+TEST(PendingGradients, RowsThatAreNotThereAreRefused) {
+  const auto nothing = [](std::int64_t, const float*) {};
+  tests::expect_error<RunError>([&] { ops::PendingRows().visit(0, nothing); }, {"no gradient is pending"});
+  tests::expect_error<RunError>([&] { static_cast<void>(ops::PendingRows().make()); }, {"Ask empty() first"});
+  const at::Tensor rows = leaf();
+  const at::Tensor value = by_rows(rows);
+  ops::PendingGradients gradients({rows});
+  value.backward();
+  const ops::PendingRows pending = gradients.take(0);
+  tests::expect_error<RunError>([&] { pending.visit(-1, nothing); }, {"a row in [0, 1000]", "found -1"});
+  tests::expect_error<RunError>([&] { pending.visit(1001, nothing); }, {"found 1001"});
+  pending.visit(1000, [](std::int64_t, const float*) { FAIL() << "no row is left"; });
 }
 
 TEST(PendingGradients, WhatIsNoLeafHasNone) {

@@ -7,6 +7,7 @@
 #include <regulon/step.h>
 
 #include <limits>
+#include <stdexcept>
 
 #include "tests/unit/support/expect_error.h"
 
@@ -210,33 +211,82 @@ TEST(Adam, ResetClearsTheMomentsOfTheGivenFeaturesOnly) {
   EXPECT_GT(first[2].abs().sum().item<double>(), 0);
 }
 
+/// What a dictionary of which five rows a row of a batch are chosen misses of it; and a use of all rows.
+at::Tensor missed(const at::Tensor& weight, const at::Tensor& bias, std::uint64_t seed, bool with_dense_use) {
+  const at::Tensor batch = leaf({256, weight.size(1)}, seed).detach();
+  Selection best;
+  best.family = Selection::Family::rank;
+  best.k = 5;
+  const Codes codes = ops::select_product({batch, weight, {}, {}}, best);
+  const at::Tensor sum = (ops::decode(codes, weight, bias) - batch).square().sum();
+  return with_dense_use ? sum + weight.abs().sum() : sum;
+}
+
+/// A dictionary and a bias under Adam.
+struct Learner {
+  Learner(const OptimiserSection& section, std::int64_t frozen)
+      : adam(section, {{"weight", weight, true, true, frozen}, {"bias", bias}}) {}
+
+  at::Tensor weight = unit_leaf({1000, 200}, 11);
+  at::Tensor bias = at::zeros({200}).requires_grad_(true);
+  Adam adam;
+};
+
 TEST(Adam, SumsTheRowsThatItsBackwardLeavesToTheSameBits) {
-  OptimiserSection section;
-  for (const double clip : {0.0, 0.05}) {
-    section.clip = clip;
-    at::Tensor usual = unit_leaf({300, 24}, 11);
-    at::Tensor pending = usual.detach().clone().requires_grad_(true);
-    at::Tensor bias = at::zeros({24}).requires_grad_(true);
-    at::Tensor other_bias = at::zeros({24}).requires_grad_(true);
-    Adam expected(section, {{"weight", usual, true, true, 5}, {"bias", bias}});
-    Adam adam(section, {{"weight", pending, true, true, 5}, {"bias", other_bias}});
-    for (std::uint64_t step = 0; step < 4; ++step) {
-      const at::Tensor batch = leaf({64, 24}, 120 + step).detach();
-      const auto loss = [&](const at::Tensor& weight, const at::Tensor& start) {
-        Selection best;
-        best.family = Selection::Family::rank;
-        best.k = 5;
-        const Codes codes = ops::select_product({batch, weight, {}, {}}, best);
-        return (ops::decode(codes, weight, start) - batch).square().sum();
-      };
-      loss(usual, bias).backward();
-      adam.backward(loss(pending, other_bias));
-      EXPECT_FALSE(pending.grad().defined()) << "it was not left";
-      EXPECT_EQ(adam.step(1e-2, true), expected.step(1e-2, true));
+  for (const bool with_dense_use : {false, true}) {
+    at::Tensor of_one_thread;
+    for (const int threads : {1, 3}) {
+      const int before = at::get_num_threads();
+      at::set_num_threads(threads);
+      Learner usual(OptimiserSection{}, 5);
+      Learner pending(OptimiserSection{}, 5);
+      for (std::uint64_t step = 0; step < 4; ++step) {
+        const bool want_norm = step % 2 == 0;
+        missed(usual.weight, usual.bias, 120 + step, with_dense_use).backward();
+        pending.adam.backward(missed(pending.weight, pending.bias, 120 + step, with_dense_use));
+        EXPECT_FALSE(pending.weight.grad().defined()) << "it was not left";
+        EXPECT_EQ(pending.adam.step(1e-2, want_norm), usual.adam.step(1e-2, want_norm));
+      }
+      at::set_num_threads(before);
+      EXPECT_TRUE(at::equal(pending.weight.detach(), usual.weight.detach()));
+      EXPECT_TRUE(at::equal(pending.bias.detach(), usual.bias.detach()));
+      if (threads == 1) of_one_thread = pending.weight.detach();
+      EXPECT_TRUE(at::equal(pending.weight.detach(), of_one_thread));
     }
-    EXPECT_TRUE(at::equal(pending.detach(), usual.detach()));
-    EXPECT_TRUE(at::equal(other_bias.detach(), bias.detach()));
   }
+}
+
+TEST(Adam, MakesWhatItClips) {
+  OptimiserSection section;
+  section.clip = 0.05;
+  Learner usual(section, 0);
+  Learner clipped(section, 0);
+  missed(usual.weight, usual.bias, 130, false).backward();
+  clipped.adam.backward(missed(clipped.weight, clipped.bias, 130, false));
+  EXPECT_TRUE(at::equal(clipped.weight.grad(), usual.weight.grad()));
+  EXPECT_EQ(clipped.adam.step(1e-2, false), usual.adam.step(1e-2, false));
+  EXPECT_TRUE(at::equal(clipped.weight.detach(), usual.weight.detach()));
+}
+
+TEST(Adam, GradientsAddUpUntilTheStep) {
+  Learner usual(OptimiserSection{}, 0);
+  Learner twice(OptimiserSection{}, 0);
+  for (const std::uint64_t seed : {140, 141}) {
+    missed(usual.weight, usual.bias, seed, false).backward();
+    twice.adam.backward(missed(twice.weight, twice.bias, seed, false));
+  }
+  const double norm = usual.adam.step(1e-3, true);
+  EXPECT_NEAR(twice.adam.step(1e-3, true), norm, 1e-5 * norm);
+  EXPECT_TRUE(at::allclose(twice.bias.detach(), usual.bias.detach(), 1e-5, 1e-6));
+
+  const at::Tensor never = twice.weight * 1;
+  never.register_hook([](const at::Tensor&) -> at::Tensor { throw std::runtime_error("on purpose"); });
+  const at::Tensor loss = never.sum() + missed(twice.weight, twice.bias, 142, false);
+  EXPECT_THROW(twice.adam.backward(loss), std::exception);
+  twice.bias.mutable_grad() = at::Tensor();
+  const at::Tensor before = twice.weight.detach().clone();
+  EXPECT_EQ(twice.adam.step(1e-3, true), 0) << "what the backward that threw has left";
+  EXPECT_TRUE(at::equal(twice.weight.detach(), before));
 }
 
 TEST(Adam, NamesTheParameterWhoseLeftGradientIsNotFinite) {
