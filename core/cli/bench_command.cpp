@@ -1,15 +1,29 @@
 #include <fmt/format.h>
 
+#include <CLI/CLI.hpp>
+#include <cstdint>
 #include <filesystem>
+#include <functional>
+#include <memory>
 #include <nlohmann/json.hpp>
+#include <vector>
 
 #include "core/cli/commands.h"
+#include "core/cli/options.h"
 #include "core/config/config.h"
 #include "core/plugin/host.h"
+#include "core/train/step_bench.h"
 
 namespace regulon::cli {
-
 namespace {
+
+constexpr std::int64_t kMost = 1 << 30;  ///< of anything that is counted
+
+struct BenchStepArguments {
+  core::StepBenchSettings settings;
+  bool json = false;
+  std::vector<std::filesystem::path> plugin_path;
+};
 
 /// What was not said is as in configs/bench/step.toml.
 core::StepBenchSettings completed(core::StepBenchSettings settings, core::PluginHost& host) {
@@ -22,8 +36,6 @@ core::StepBenchSettings completed(core::StepBenchSettings settings, core::Plugin
   }
   return settings;
 }
-
-}  // namespace
 
 int bench_step_command(const BenchStepArguments& arguments) {
   core::PluginHost host(arguments.plugin_path);
@@ -53,6 +65,55 @@ int bench_step_command(const BenchStepArguments& arguments) {
   fmt::print("L0 {:.1f}, dead {:.1f}%, peak memory {:.0f} MiB\n", result.l0, 100 * result.dead_share,
              result.peak_mib);
   return 0;
+}
+
+/// What a step is made of.
+void add_step_options(CLI::App& verb, core::StepBenchSettings& settings) {
+  verb.add_option("--batch", settings.batch, "Rows of a step")
+      ->check(CLI::Range(std::int64_t{1}, kMost))
+      ->capture_default_str();
+  verb.add_option("--width", settings.width, "Activation width d")
+      ->check(CLI::Range(std::int64_t{1}, kMost))
+      ->capture_default_str();
+  verb.add_option("--features", settings.features, "Dictionary rows n")
+      ->check(CLI::Range(std::int64_t{1}, kMost))
+      ->capture_default_str();
+  verb.add_option("--k", settings.k, "Active features of a row")
+      ->check(CLI::Range(std::int64_t{1}, kMost))
+      ->capture_default_str();
+  verb.add_option("--dead", settings.dead, "Share of the features that are made dead, for AuxK to work on")
+      ->check(CLI::Range(0.0, 0.9))
+      ->capture_default_str();
+  verb.add_option("--encoder", settings.encoder,
+                  "Encoder plugin; this and the next two unless given: configs/bench/step.toml's");
+  verb.add_option("--activation", settings.activation, "What chooses the codes");
+  verb.add_option("--loss", settings.losses, "Loss terms, one or more times")->take_all();
+  verb.add_option("--set", settings.overrides, "Override a value of the config that these make")->take_all();
+  verb.add_option("--data", settings.data, "Files to train on, in place of made-up rows in memory")
+      ->take_all();
+}
+
+}  // namespace
+
+void add_bench(CLI::App& app, std::function<int()>& run) {
+  const auto arguments = std::make_shared<BenchStepArguments>();
+  auto* bench = app.add_subcommand("bench", "Measure how quick things are here");
+  bench->require_subcommand(1);
+  auto* verb =
+      bench->add_subcommand("step", "A training step, in units of the encoder's float32 matrix product");
+  core::StepBenchSettings& settings = arguments->settings;
+  add_step_options(*verb, settings);
+  verb->add_option("--threads", settings.threads, "CPU threads; 0: as a run would choose")
+      ->capture_default_str();
+  verb->add_option("--precision", settings.precision, "Of the screening product: auto, float32, bfloat16")
+      ->capture_default_str();
+  verb->add_option("--device", settings.device, "cpu, cuda or auto")->capture_default_str();
+  verb->add_option("--steps", settings.steps, "Steps to measure")
+      ->check(CLI::Range(std::int64_t{1}, kMost))
+      ->capture_default_str();
+  verb->add_flag("--json", arguments->json, "Print one JSON object");
+  add_plugin_path(*verb, arguments->plugin_path);
+  verb->callback([arguments, &run] { run = [arguments] { return bench_step_command(*arguments); }; });
 }
 
 }  // namespace regulon::cli

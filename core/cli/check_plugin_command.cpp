@@ -1,13 +1,18 @@
-#include "core/cli/check_plugin_command.h"
-
 #include <fmt/format.h>
 #include <regulon/error.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
+#include <functional>
+#include <memory>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "core/cli/commands.h"
+#include "core/cli/options.h"
 #include "core/conformance/conformance.h"
 #include "core/io/mapped_file.h"
 #include "core/plugin/host.h"
@@ -16,6 +21,13 @@ namespace regulon::cli {
 namespace {
 
 namespace fs = std::filesystem;
+
+struct CheckPluginArguments {
+  fs::path library;
+  fs::path config;                     ///< names the plugin; empty: one of configs/check
+  std::vector<std::string> overrides;  ///< --set a.b=c
+  std::vector<fs::path> plugin_path;
+};
 
 /// The library as the host sees it. Throws InputError if it is none that can be used.
 const core::PluginFile& found_in(const core::PluginHost& host, const fs::path& library) {
@@ -80,8 +92,7 @@ const char* word(core::Finding::Outcome outcome) {
   return outcome == core::Finding::Outcome::failed ? "FAILED" : "look";
 }
 
-}  // namespace
-
+/// 0 if nothing failed, else 1.
 int check_plugin_command(const CheckPluginArguments& arguments) {
   std::vector<fs::path> folders = arguments.plugin_path;
   if (!arguments.config.empty()) folders = plugin_folders(folders, arguments.config, arguments.overrides);
@@ -109,18 +120,21 @@ int check_plugin_command(const CheckPluginArguments& arguments) {
   return failed == 0 ? 0 : 1;
 }
 
-void add_check_plugin(CLI::App& app, CheckPluginArguments& arguments, std::function<int()>& run) {
+}  // namespace
+
+void add_check_plugin(CLI::App& app, std::function<int()>& run) {
+  const auto arguments = std::make_shared<CheckPluginArguments>();
   auto* verb = app.add_subcommand("check-plugin",
                                   "Hold a plugin library against what training expects of it: exit code 1 if "
                                   "a check failed; what it says to look at may be meant so");
-  verb->add_option("LIBRARY", arguments.library, "build/plugins/NAME.so, as regulon_add_plugin makes it")
+  verb->add_option("LIBRARY", arguments->library, "build/plugins/NAME.so, as regulon_add_plugin makes it")
       ->required();
-  verb->add_option("--config", arguments.config,
+  verb->add_option("--config", arguments->config,
                    "Small config that names it; unless given: one of configs/check, with the plugin added");
-  verb->add_option("--set", arguments.overrides, "KEY=VALUE to set in that config, as loss.NAME.delta=2")
+  verb->add_option("--set", arguments->overrides, "KEY=VALUE to set in that config, as loss.NAME.delta=2")
       ->take_all();
-  verb->add_option("--plugin-path", arguments.plugin_path, "Folders with more plugins")->take_all();
-  verb->callback([&] { run = [&] { return check_plugin_command(arguments); }; });
+  verb->add_option("--plugin-path", arguments->plugin_path, "Folders with more plugins")->take_all();
+  verb->callback([arguments, &run] { run = [arguments] { return check_plugin_command(*arguments); }; });
 }
 
 }  // namespace regulon::cli

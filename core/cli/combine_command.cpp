@@ -1,17 +1,35 @@
-#include "core/cli/combine_command.h"
-
 #include <fmt/format.h>
 #include <regulon/error.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
 
+#include "core/cli/commands.h"
+#include "core/cli/options.h"
+#include "core/measure/combine.h"
 #include "core/plugin/host.h"
 #include "core/train/combine.h"
 
 namespace regulon::cli {
 namespace {
+
+struct CombineArguments {
+  std::filesystem::path run;
+  std::filesystem::path out;
+  core::CombineSettings settings;
+  std::filesystem::path parts;    ///< text file of combinations; empty: they are chosen
+  std::vector<std::string> data;  ///< files or globs; empty: the run's own held-out rows
+  std::int64_t rows = 0;          ///< 0: the default
+  bool json = false;
+  std::vector<std::filesystem::path> plugin_path;
+};
 
 constexpr std::int64_t kShown = 10;
 
@@ -46,8 +64,6 @@ void refuse_idle_options(const CLI::App& verb, const std::string& choose) {
     only(option, chooses && choose == "coactive", "--choose coactive");
 }
 
-}  // namespace
-
 int combine_command(const CombineArguments& arguments) {
   core::PluginHost host(arguments.plugin_path);
   core::Run run(arguments.run, host);
@@ -79,12 +95,15 @@ int combine_command(const CombineArguments& arguments) {
   return 0;
 }
 
-void add_combine(CLI::App& app, CombineArguments& arguments, std::function<int()>& run) {
+}  // namespace
+
+void add_combine(CLI::App& app, std::function<int()>& run) {
+  const auto arguments = std::make_shared<CombineArguments>();
   auto* verb =
       app.add_subcommand("combine", "Add up features of a run: combinations that are known to be such");
-  core::CombineSettings& settings = arguments.settings;
-  verb->add_option("RUN", arguments.run, "Folder of a run")->required();
-  verb->add_option("--out", arguments.out, "Folder to make, for features.safetensors and combine.json")
+  core::CombineSettings& settings = arguments->settings;
+  verb->add_option("RUN", arguments->run, "Folder of a run")->required();
+  verb->add_option("--out", arguments->out, "Folder to make, for features.safetensors and combine.json")
       ->required();
   verb->add_option("--count", settings.count,
                    "Combinations; no feature is in two (as many as there are, up to 100)")
@@ -96,20 +115,19 @@ void add_combine(CLI::App& app, CombineArguments& arguments, std::function<int()
                    "Features that are coactive, nearest to each other, or random")
       ->check(CLI::IsMember({"coactive", "nearest", "random"}))
       ->capture_default_str();
-  verb->add_option("--parts", arguments.parts,
+  verb->add_option("--parts", arguments->parts,
                    "Text file that says which: one combination a line, ids between commas or spaces");
   verb->add_option("--seed", settings.seed, "Of the random choice")->capture_default_str();
-  verb->add_option("--data", arguments.data,
+  verb->add_option("--data", arguments->data,
                    "Files or globs to see which are coactive, in place of the run's held-out rows")
       ->take_all();
-  verb->add_option("--rows", arguments.rows, "Rows to look at, at most")->check(CLI::Range(1, 1 << 30));
-  verb->add_flag("--json", arguments.json, "Print one JSON object");
-  verb->add_option("--plugin-path", arguments.plugin_path, "One more folder to look for plugins in")
-      ->take_all();
-  verb->callback([&arguments, &run, verb] {
-    run = [&arguments, verb] {
-      refuse_idle_options(*verb, arguments.settings.choose);
-      return combine_command(arguments);
+  verb->add_option("--rows", arguments->rows, "Rows to look at, at most")->check(CLI::Range(1, 1 << 30));
+  verb->add_flag("--json", arguments->json, "Print one JSON object");
+  add_plugin_path(*verb, arguments->plugin_path);
+  verb->callback([arguments, &run, verb] {
+    run = [arguments, verb] {
+      refuse_idle_options(*verb, arguments->settings.choose);
+      return combine_command(*arguments);
     };
   });
 }

@@ -1,18 +1,39 @@
 #include <fmt/format.h>
 #include <regulon/error.h>
 
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "core/cli/commands.h"
 #include "core/cli/compare_table.h"
 #include "core/cli/new_file.h"
+#include "core/cli/options.h"
 #include "core/io/row_columns.h"
 #include "core/plugin/host.h"
 #include "core/train/compare.h"
 
 namespace regulon::cli {
 namespace {
+
+struct CompareArguments {
+  std::filesystem::path a;
+  std::filesystem::path b;
+  std::vector<std::string> data;  ///< files or globs; empty: held-out rows of A's data, or of B's
+  std::int64_t rows = 0;          ///< 0: the default
+  std::string tensor;             ///< the matrix's name in those files; empty: as the source "files"
+  std::uint64_t seed = 0;         ///< of the random directions
+  bool arithmetic = false;        ///< features of one as sums of the other's
+  bool json = false;
+  std::filesystem::path out;  ///< safetensors with the tables of features and rows; empty: none
+  std::vector<std::filesystem::path> plugin_path;
+};
 
 /// Where rows come from: the files asked for, or else A's own data, or else B's where A's holds out none;
 /// null where neither run has data.
@@ -28,8 +49,6 @@ std::string rows_name(core::Run& a, const core::Source* source, const core::Sour
   if (source == files) return "of --data";
   return a.has_data() && source == &a.source() ? "that A holds out" : "that B holds out";
 }
-
-}  // namespace
 
 int compare_command(const CompareArguments& arguments) {
   require_new_file(arguments.out);
@@ -69,6 +88,32 @@ int compare_command(const CompareArguments& arguments) {
     print_comparison(comparison);
   }
   return 0;
+}
+
+}  // namespace
+
+void add_compare(CLI::App& app, std::function<int()>& run) {
+  const auto arguments = std::make_shared<CompareArguments>();
+  auto* verb =
+      app.add_subcommand("compare", "Tell how alike two runs are: their features, and what they miss");
+  verb->add_option("A", arguments->a, "Folder of a run")->required();
+  verb->add_option("B", arguments->b, "Folder of another, on activations of the same width")->required();
+  verb->add_option("--data", arguments->data,
+                   "Files or globs to measure on, in place of the held-out rows of A's data")
+      ->take_all();
+  verb->add_option("--tensor", arguments->tensor,
+                   "Name of the matrix in those files, where they hold several");
+  verb->add_option("--rows", arguments->rows, "Rows to look at, at most")->check(CLI::Range(1, 1 << 30));
+  verb->add_flag("--arithmetic", arguments->arithmetic,
+                 "Look for each one's features as sums of the other's");
+  verb->add_option("--seed", arguments->seed, "Of the random directions to compare with")
+      ->capture_default_str();
+  verb->add_flag("--json", arguments->json, "Print one JSON object");
+  verb->add_option(
+      "--out", arguments->out,
+      "Write nearest and matched features, and the losses of every row, to this safetensors file");
+  add_plugin_path(*verb, arguments->plugin_path);
+  verb->callback([arguments, &run] { run = [arguments] { return compare_command(*arguments); }; });
 }
 
 }  // namespace regulon::cli

@@ -110,7 +110,7 @@ std::string correlation_text(const std::optional<double>& correlation) {
   return correlation ? fmt::format("{:.4f}", *correlation) : "none";
 }
 
-void print_losses(const core::LossComparison& losses) {
+void print_loss_comparison(const core::LossComparison& losses) {
   fmt::print("\n{:<34}{:>12}{:>12}\n", "Loss of a row (mean: FVU)", "A", "B");
   const auto line = [](const std::string& name, double a, double b) {
     fmt::print("{:<34}{:>12.4f}{:>12.4f}\n", name, a, b);
@@ -144,7 +144,7 @@ void print_comparison(const core::RunComparison& comparison) {
   if (comparison.b_from_a) print_sums(*comparison.b_from_a, "B's features as sums of A's");
   if (!comparison.rows) return;
   print_rows(*comparison.rows);
-  print_losses(comparison.rows->losses);
+  print_loss_comparison(comparison.rows->losses);
 }
 
 }  // namespace regulon::cli

@@ -3,17 +3,41 @@
 #include <regulon/error.h>
 #include <regulon/solvers.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
 #include <limits>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
 
 #include "core/cli/commands.h"
 #include "core/cli/new_file.h"
+#include "core/cli/options.h"
 #include "core/io/codes_file.h"
 #include "core/plugin/host.h"
 #include "core/train/run.h"
 
 namespace regulon::cli {
 namespace {
+
+struct EncodeArguments {
+  std::filesystem::path run;
+  std::vector<std::string> data;  ///< files or globs; empty: the run's own held-out rows
+  std::filesystem::path out;
+  std::string solver;  ///< empty: the run's own encoder
+  double lambda = 0;
+  std::int64_t k = 0;
+  double tolerance = 1e-6;
+  std::optional<double> prune;  ///< leave-one-out pruning of the encoder's codes; none: as the run says
+  bool both_signs = false;
+  bool warm = false;      ///< the solver begins with the encoder's codes
+  std::int64_t rows = 0;  ///< 0: all
+  std::vector<std::filesystem::path> plugin_path;
+};
 
 constexpr std::int64_t kEncodeBatch = 4096;  ///< rows
 
@@ -65,8 +89,6 @@ class RowEncoder {
   std::vector<at::Tensor> gaps_;
 };
 
-}  // namespace
-
 int encode_command(const EncodeArguments& arguments) {
   require_new_file(arguments.out);
   core::PluginHost host(arguments.plugin_path);
@@ -89,6 +111,32 @@ int encode_command(const EncodeArguments& arguments) {
   fmt::print("{} rows, L0 {:.2f}: {}\n", writer.rows(), static_cast<double>(writer.entries()) / rows,
              arguments.out.string());
   return 0;
+}
+
+}  // namespace
+
+void add_encode(CLI::App& app, std::function<int()>& run) {
+  const auto arguments = std::make_shared<EncodeArguments>();
+  auto* verb = app.add_subcommand("encode", "Write the sparse codes of rows to a safetensors file");
+  verb->add_option("RUN", arguments->run, "Folder of a run")->required();
+  verb->add_option("--data", arguments->data, "Files or globs; unless given: the run's held-out rows")
+      ->take_all();
+  verb->add_option("--out", arguments->out, "File to write: row_offsets, feature_ids, values")->required();
+  verb->add_option("--solver", arguments->solver,
+                   "Solve for the codes: omp, matching_pursuit, gradient_pursuit, fista, cd");
+  verb->add_option("--lambda", arguments->lambda, "Price of a code, for the solver");
+  verb->add_option("--k", arguments->k, "Features a row at most, for pursuits");
+  verb->add_option("--tolerance", arguments->tolerance,
+                   "Duality gap of lasso solvers, as a share of |x|^2 / 2")
+      ->capture_default_str();
+  verb->add_option("--prune", arguments->prune,
+                   "Keep a code only if it explains more than this of what the row's others leave")
+      ->check(not_negative());
+  verb->add_flag("--signed", arguments->both_signs, "Codes of both signs");
+  verb->add_flag("--warm", arguments->warm, "Let the solver begin with the encoder's codes");
+  verb->add_option("--rows", arguments->rows, "Rows at most")->check(not_negative());
+  add_plugin_path(*verb, arguments->plugin_path);
+  verb->callback([arguments, &run] { run = [arguments] { return encode_command(*arguments); }; });
 }
 
 }  // namespace regulon::cli

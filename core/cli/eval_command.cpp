@@ -1,18 +1,28 @@
+#include <ATen/TensorOperators.h>
 #include <fmt/format.h>
 #include <regulon/error.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "core/cli/commands.h"
 #include "core/cli/feature_tables.h"
 #include "core/cli/gap_table.h"
 #include "core/cli/new_file.h"
+#include "core/cli/options.h"
 #include "core/cli/print.h"
 #include "core/io/row_columns.h"
 #include "core/io/safetensors.h"
 #include "core/io/vocabulary.h"
+#include "core/measure/gap.h"
 #include "core/plugin/host.h"
 #include "core/report/gap_page.h"
 #include "core/train/drop_curve.h"
@@ -20,6 +30,26 @@
 
 namespace regulon::cli {
 namespace {
+
+struct EvalArguments {
+  std::filesystem::path run;
+  std::vector<std::string> data;  ///< files or globs; empty: the run's own data
+  std::string tensor;             ///< the matrix's name in those files; empty: as the source "files"
+  std::filesystem::path truth;    ///< safetensors with `features`; empty: the source's own
+  std::int64_t rows = 0;          ///< 0: the default
+  bool json = false;
+  std::optional<double> prune;                ///< leave-one-out pruning of its codes; none: as the run says
+  bool gap = false;                           ///< compare the encoder's codes with solvers'
+  core::GapSettings solving;                  ///< for the gap
+  bool absorption = false;                    ///< hold encoder directions against decoder rows
+  std::int64_t top = 0;                       ///< rows to find for each feature
+  std::filesystem::path vocabulary;           ///< text whose line i (from 0) is token i; empty: none
+  std::string drop;                           ///< leave codes out: "weakest" or "frequent"; empty: no
+  std::vector<std::filesystem::path> beside;  ///< runs to hold against what dropping leaves
+  std::filesystem::path plot;                 ///< where to write plots of the gap; empty: nowhere
+  std::filesystem::path table;  ///< where to write what was found by row or feature; empty: nowhere
+  std::vector<std::filesystem::path> plugin_path;
+};
 
 constexpr std::int64_t kGapRows = 1024;  ///< unless somebody asks for more: solvers take their time
 
@@ -143,8 +173,6 @@ void refuse_both(const EvalArguments& arguments) {
   }
 }
 
-}  // namespace
-
 int eval_command(const EvalArguments& arguments) {
   refuse_both(arguments);
   for (const auto& path : {arguments.table, arguments.plot}) require_new_file(path);
@@ -184,6 +212,65 @@ int eval_command(const EvalArguments& arguments) {
   if (evaluation.firing) object["known_features"].update(core::to_json(*evaluation.firing));
   fmt::print("{}\n", object.dump(2));
   return 0;
+}
+
+/// What is measured on.
+void add_row_options(CLI::App& verb, EvalArguments& arguments) {
+  auto* const data = verb.add_option("--data", arguments.data,
+                                     "Files or globs to measure on, in place of the run's held-out rows");
+  data->take_all();
+  verb.add_option("--tensor", arguments.tensor, "Name of the matrix in those files, where they hold several")
+      ->needs(data);
+  verb.add_option("--truth", arguments.truth,
+                  "True features: a safetensors file with `features` [n_true, d]");
+  verb.add_option("--rows", arguments.rows, "Rows to look at, at most")->check(CLI::Range(1, 1 << 30));
+}
+
+void add_gap_options(CLI::App& verb, EvalArguments& arguments) {
+  auto* const gap =
+      verb.add_flag("--gap", arguments.gap, "Compare the encoder's codes with those that solvers find");
+  verb.add_option("--solver", arguments.solving.solvers,
+                  "Solvers of the gap, one or more times; the first is what rows are ranked by")
+      ->needs(gap)
+      ->take_all();
+  verb.add_option("--lambda", arguments.solving.lambda,
+                  "Price of a code for the gap; unless given: where the lasso has the encoder's L0")
+      ->needs(gap)
+      ->check(not_negative());
+  verb.add_option("--k", arguments.solving.k, "Features a row of pursuits; unless given: the encoder's L0")
+      ->needs(gap)
+      ->check(not_negative());
+  verb.add_option("--plot", arguments.plot, "Write plots of the gap to this HTML file");
+}
+
+}  // namespace
+
+void add_eval(CLI::App& app, std::function<int()>& run) {
+  const auto arguments = std::make_shared<EvalArguments>();
+  auto* verb = app.add_subcommand("eval", "Measure a finished run on held-out rows");
+  verb->add_option("RUN", arguments->run, "Folder of a run")->required();
+  add_row_options(*verb, *arguments);
+  verb->add_flag("--json", arguments->json, "Print one JSON object");
+  verb->add_option("--prune", arguments->prune,
+                   "Keep a code only if it explains more than this of what the row's others leave")
+      ->check(not_negative());
+  add_plugin_path(*verb, arguments->plugin_path);
+  verb->add_flag("--absorption", arguments->absorption,
+                 "Hold each feature's encoder direction against its own and its neighbour's decoder row");
+  verb->add_option("--top", arguments->top, "Find so many rows for each feature: those where it is strongest")
+      ->check(CLI::Range(1, 1024));
+  add_vocabulary(*verb, arguments->vocabulary, "With --top: a");
+  verb->add_option("--beside", arguments->beside,
+                   "With --drop: runs with a higher sparsity weight, to hold the curve against")
+      ->take_all();
+  verb->add_option(
+      "--drop", arguments->drop,
+      "Leave codes out, more and more: the `weakest` of each row, or the most `frequent` features");
+  add_gap_options(*verb, *arguments);
+  verb->add_option(
+      "--table", arguments->table,
+      "Write to this safetensors file: the loss of every row, or what --gap, --absorption or --top find");
+  verb->callback([arguments, &run] { run = [arguments] { return eval_command(*arguments); }; });
 }
 
 }  // namespace regulon::cli

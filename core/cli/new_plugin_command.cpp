@@ -1,12 +1,18 @@
-#include "core/cli/new_plugin_command.h"
-
 #include <fmt/format.h>
 #include <regulon/error.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cctype>
+#include <filesystem>
+#include <functional>
 #include <map>
+#include <memory>
+#include <string>
+#include <vector>
 
+#include "core/cli/commands.h"
+#include "core/cli/options.h"
 #include "core/io/atomic_file.h"
 #include "core/io/mapped_file.h"
 #include "core/plugin/host.h"
@@ -15,6 +21,13 @@ namespace regulon::cli {
 namespace {
 
 namespace fs = std::filesystem;
+
+struct NewPluginArguments {
+  std::string kind;  ///< a folder of sdk/template: loss, encoder, cost
+  std::string name;
+  fs::path out;  ///< empty: the name, here
+  std::vector<fs::path> plugin_path;
+};
 
 constexpr std::size_t kLongestName = 40;
 
@@ -66,8 +79,7 @@ void copy_renamed(const fs::path& from, const fs::path& folder, const std::strin
   core::write_atomically(folder / file, text);
 }
 
-}  // namespace
-
+/// Copies the template under the plugin's own name, and says what to do with it.
 int new_plugin_command(const NewPluginArguments& arguments) {
   const std::string& kind = arguments.kind;
   const std::string& name = arguments.name;
@@ -95,16 +107,18 @@ int new_plugin_command(const NewPluginArguments& arguments) {
   return 0;
 }
 
-void add_new_plugin(CLI::App& app, NewPluginArguments& arguments, std::function<int()>& run) {
+}  // namespace
+
+void add_new_plugin(CLI::App& app, std::function<int()>& run) {
+  const auto arguments = std::make_shared<NewPluginArguments>();
   auto* verb = app.add_subcommand("new-plugin", "Begin a plugin of your own: a folder that builds as it is");
   std::vector<std::string> words;
   for (const auto& [word, interface_id] : kinds()) words.push_back(word);
-  verb->add_option("KIND", arguments.kind, "loss, encoder or cost")->required()->check(CLI::IsMember(words));
-  verb->add_option("NAME", arguments.name, "As configs will call it: group_lasso")->required();
-  verb->add_option("--out", arguments.out, "Folder to make (NAME)");
-  verb->add_option("--plugin-path", arguments.plugin_path, "One more folder to look for plugins in")
-      ->take_all();
-  verb->callback([&] { run = [&] { return new_plugin_command(arguments); }; });
+  verb->add_option("KIND", arguments->kind, "loss, encoder or cost")->required()->check(CLI::IsMember(words));
+  verb->add_option("NAME", arguments->name, "As configs will call it: group_lasso")->required();
+  verb->add_option("--out", arguments->out, "Folder to make (NAME)");
+  add_plugin_path(*verb, arguments->plugin_path);
+  verb->callback([arguments, &run] { run = [arguments] { return new_plugin_command(*arguments); }; });
 }
 
 }  // namespace regulon::cli

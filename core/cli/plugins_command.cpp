@@ -1,15 +1,27 @@
 #include <fmt/format.h>
 #include <regulon/error.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
+#include <filesystem>
+#include <functional>
 #include <map>
+#include <memory>
+#include <string>
+#include <vector>
 
 #include "core/cli/commands.h"
+#include "core/cli/options.h"
 #include "core/plugin/host.h"
 #include "core/study/study_file.h"
 
 namespace regulon::cli {
 namespace {
+
+struct PluginsArguments {
+  std::string name;  ///< empty: list all
+  std::vector<std::filesystem::path> plugin_path;
+};
 
 /// Interfaces in the order in which they are listed, and what a person calls them.
 const std::vector<std::pair<std::string, std::string>>& interfaces() {
@@ -114,11 +126,19 @@ int print_all(core::PluginHost& host) {
   return 0;
 }
 
-}  // namespace
-
 int plugins_command(const PluginsArguments& arguments) {
   core::PluginHost host(arguments.plugin_path);
   return arguments.name.empty() ? print_all(host) : print_one(host, arguments.name);
+}
+
+}  // namespace
+
+void add_plugins(CLI::App& app, std::function<int()>& run) {
+  const auto arguments = std::make_shared<PluginsArguments>();
+  auto* verb = app.add_subcommand("plugins", "List what a config can name, or all about one of them");
+  verb->add_option("NAME", arguments->name, "A plugin, activation or data source");
+  add_plugin_path(*verb, arguments->plugin_path);
+  verb->callback([arguments, &run] { run = [arguments] { return plugins_command(*arguments); }; });
 }
 
 }  // namespace regulon::cli

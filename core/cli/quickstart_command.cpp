@@ -1,11 +1,19 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <CLI/CLI.hpp>
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
 
 #include "core/cli/commands.h"
 #include "core/cli/heat_map.h"
+#include "core/cli/options.h"
 #include "core/cli/print.h"
 #include "core/cli/progress.h"
 #include "core/config/config.h"
@@ -16,6 +24,11 @@ namespace regulon::cli {
 namespace {
 
 namespace fs = std::filesystem;
+
+struct QuickstartArguments {
+  fs::path out = "runs/quickstart";
+  std::int64_t seeds = 3;
+};
 
 /// One of the two things that are compared.
 struct Side {
@@ -100,8 +113,6 @@ void print_maps(const std::vector<std::vector<Outcome>>& outcomes) {
   }
 }
 
-}  // namespace
-
 int quickstart_command(const QuickstartArguments& arguments) {
   const auto began = std::chrono::steady_clock::now();
   fmt::print(
@@ -133,6 +144,19 @@ int quickstart_command(const QuickstartArguments& arguments) {
              fs::absolute(arguments.out).string(), sides()[0].config.string(), sides()[1].config.string(),
              duration_text(seconds));
   return 0;
+}
+
+}  // namespace
+
+void add_quickstart(CLI::App& app, std::function<int()>& run) {
+  const auto arguments = std::make_shared<QuickstartArguments>();
+  auto* verb = app.add_subcommand("quickstart",
+                                  "Two short studies on toy data with known features, printed and drawn");
+  verb->add_option("--out", arguments->out, "Folder to write to")->capture_default_str();
+  verb->add_option("--seeds", arguments->seeds, "Seeds of each study")
+      ->check(CLI::Range(1, 100))
+      ->capture_default_str();
+  verb->callback([arguments, &run] { run = [arguments] { return quickstart_command(*arguments); }; });
 }
 
 }  // namespace regulon::cli

@@ -1,11 +1,26 @@
 #include <regulon/error.h>
 
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <vector>
+
 #include "core/cli/commands.h"
 #include "core/cli/new_file.h"
+#include "core/cli/options.h"
 #include "core/cli/write_report.h"
 #include "core/plugin/host.h"
 
 namespace regulon::cli {
+namespace {
+
+struct ReportArguments {
+  std::filesystem::path folder;      ///< a run's or a study's
+  std::filesystem::path out;         ///< the file; empty: report.html in the folder
+  std::filesystem::path vocabulary;  ///< text whose line i (from 0) is token i; empty: none
+  std::vector<std::filesystem::path> plugin_path;
+};
 
 int report_command(const ReportArguments& arguments) {
   namespace report = core::report;
@@ -27,6 +42,18 @@ int report_command(const ReportArguments& arguments) {
   }
   print_report(out);
   return 0;
+}
+
+}  // namespace
+
+void add_report(CLI::App& app, std::function<int()>& run) {
+  const auto arguments = std::make_shared<ReportArguments>();
+  auto* verb = app.add_subcommand("report", "Make one HTML file of a run or a study, with plots");
+  verb->add_option("FOLDER", arguments->folder, "Folder of a run or a study")->required();
+  verb->add_option("--out", arguments->out, "File to write (report.html in the folder)");
+  add_vocabulary(*verb, arguments->vocabulary, "Of a run whose data carry token ids: a");
+  add_plugin_path(*verb, arguments->plugin_path);
+  verb->callback([arguments, &run] { run = [arguments] { return report_command(*arguments); }; });
 }
 
 }  // namespace regulon::cli

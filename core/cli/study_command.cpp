@@ -1,9 +1,17 @@
 #include <fmt/format.h>
 
+#include <CLI/CLI.hpp>
 #include <csignal>
+#include <cstdint>
 #include <cstdio>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
 
 #include "core/cli/commands.h"
+#include "core/cli/options.h"
 #include "core/cli/progress.h"
 #include "core/cli/study_progress.h"
 #include "core/cli/study_table.h"
@@ -16,6 +24,18 @@ namespace regulon::cli {
 namespace {
 
 namespace fs = std::filesystem;
+
+struct StudyArguments {
+  fs::path file;
+  std::vector<std::string> overrides;  ///< --set a.b=c of the base, or study.seeds=2 of the study
+  fs::path out;                        ///< empty: runs/NAME
+  std::int64_t jobs = 1;
+  std::string shard = "1/1";
+  bool dry_run = false;
+  bool redo = false;
+  bool report = true;  ///< write report.html at the end
+  std::vector<fs::path> plugin_path;
+};
 
 constexpr int kRunFailed = 1;
 constexpr std::size_t kToldFailures = 10;
@@ -133,8 +153,6 @@ int train_study(const core::Study& study, const core::Plan& plan, core::PluginHo
   return outcome.failed > 0 ? kRunFailed : code;
 }
 
-}  // namespace
-
 int study_command(const StudyArguments& arguments) {
   const core::Study study = core::read_study(arguments.file, arguments.overrides);
   core::StudyOptions options;
@@ -151,6 +169,27 @@ int study_command(const StudyArguments& arguments) {
     return dry.finished ? print_dry_run(study, plan, dry, options) : kInterrupted;
   }
   return train_study(study, plan, host, options, arguments.report);
+}
+
+}  // namespace
+
+void add_study(CLI::App& app, std::function<int()>& run) {
+  const auto arguments = std::make_shared<StudyArguments>();
+  auto* verb = app.add_subcommand("study", "Train the runs that a study file describes, and compare them");
+  verb->add_option("FILE", arguments->file, "A TOML file with [study]")->required();
+  verb->add_option("--set", arguments->overrides,
+                   "Override a value of the base, or of the study: study.seeds=2")
+      ->take_all();
+  verb->add_option("--out", arguments->out, "Folder of the study (runs/NAME)");
+  verb->add_option("--jobs", arguments->jobs, "Runs at a time; they share the cores")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  verb->add_option("--shard", arguments->shard, "Do only the I-th of N parts of the runs: I/N");
+  verb->add_flag("--dry-run", arguments->dry_run, "List the runs, with an estimate of time and disk");
+  verb->add_flag("--redo", arguments->redo, "Train runs again whose config, plugins or data changed since");
+  verb->add_flag("!--no-report", arguments->report, "Write no report.html at the end");
+  add_plugin_path(*verb, arguments->plugin_path);
+  verb->callback([arguments, &run] { run = [arguments] { return study_command(*arguments); }; });
 }
 
 }  // namespace regulon::cli

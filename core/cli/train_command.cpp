@@ -1,38 +1,44 @@
 #include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdio>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/cli/commands.h"
+#include "core/cli/options.h"
+#include "core/cli/print.h"
+#include "core/cli/progress.h"
+#include "core/cli/write_report.h"
 #include "core/config/config.h"
 #include "core/plugin/host.h"
 #include "core/train/run.h"
 #include "core/train/stages.h"
-
-#include <atomic>
-#include <csignal>
-#include <cstdio>
-#include <optional>
-#include <string>
-
-#include "core/cli/commands.h"
-#include "core/cli/print.h"
-#include "core/cli/progress.h"
-#include "core/cli/write_report.h"
 
 namespace regulon::cli {
 namespace {
 
 namespace fs = std::filesystem;
 
+struct TrainArguments {
+  fs::path config;
+  std::vector<std::string> overrides;  ///< --set a.b=c
+  fs::path out;                        ///< empty: runs/NAME
+  bool resume = false;
+  bool report = true;                 ///< write report.html at the end
+  fs::path vocabulary;                ///< names the report's tokens, line by line; empty: none
+  std::vector<fs::path> plugin_path;  ///< --plugin-path
+};
+
 /// Set by Ctrl-C. A signal handler can reach nothing but a static.
 volatile std::sig_atomic_t interrupted = 0;
 
 extern "C" void on_interrupt(int) { interrupted = 1; }
-
-}  // namespace
-
-std::vector<fs::path> plugin_folders(const std::vector<fs::path>& plugin_path, const fs::path& config,
-                                     const std::vector<std::string>& overrides) {
-  std::vector<fs::path> folders = plugin_path;
-  for (auto& folder : core::plugin_path_of(config, overrides)) folders.push_back(std::move(folder));
-  return folders;
-}
 
 int train_command(const TrainArguments& arguments) {
   core::PluginHost host(plugin_folders(arguments.plugin_path, arguments.config, arguments.overrides));
@@ -80,6 +86,22 @@ int train_command(const TrainArguments& arguments) {
         core::report::write_run_report(folder, out, host, &result.evaluation, words);
       },
       folder);
+}
+
+}  // namespace
+
+void add_train(CLI::App& app, std::function<int()>& run) {
+  const auto arguments = std::make_shared<TrainArguments>();
+  auto* verb = app.add_subcommand("train", "Train a sparse autoencoder as a config says");
+  verb->add_option("CONFIG", arguments->config, "A TOML file")->required();
+  verb->add_option("--set", arguments->overrides, "Override a value of the config: run.steps=100")
+      ->take_all();
+  verb->add_option("--out", arguments->out, "Folder of the run (runs/NAME)");
+  verb->add_flag("--resume", arguments->resume, "Go on where the newest checkpoint in the folder stops");
+  verb->add_flag("!--no-report", arguments->report, "Write no report.html at the end");
+  add_vocabulary(*verb, arguments->vocabulary, "In the report: a");
+  add_plugin_path(*verb, arguments->plugin_path);
+  verb->callback([arguments, &run] { run = [arguments] { return train_command(*arguments); }; });
 }
 
 }  // namespace regulon::cli

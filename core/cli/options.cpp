@@ -1,0 +1,40 @@
+#include "core/cli/options.h"
+
+#include <cmath>
+#include <cstdlib>
+#include <utility>
+
+#include "core/config/config.h"
+
+namespace regulon::cli {
+
+namespace fs = std::filesystem;
+
+void add_plugin_path(CLI::App& verb, std::vector<fs::path>& plugin_path) {
+  verb.add_option("--plugin-path", plugin_path, "One more folder to look for plugins in")->take_all();
+}
+
+void add_vocabulary(CLI::App& verb, fs::path& vocabulary, const std::string& when) {
+  verb.add_option("--vocab", vocabulary,
+                  when + " text file whose line i, from 0, is token i, to name tokens by");
+}
+
+/// CLI11's own check of this ends its message in the largest double, written out.
+CLI::Validator not_negative() {
+  return {[](const std::string& text) {
+            char* end = nullptr;
+            const double value = std::strtod(text.c_str(), &end);
+            const bool fits = end != text.c_str() && *end == '\0' && value >= 0 && std::isfinite(value);
+            return fits ? std::string() : "expected a finite number of at least 0, found " + text;
+          },
+          "NOT NEGATIVE"};
+}
+
+std::vector<fs::path> plugin_folders(const std::vector<fs::path>& plugin_path, const fs::path& config,
+                                     const std::vector<std::string>& overrides) {
+  std::vector<fs::path> folders = plugin_path;
+  for (auto& folder : core::plugin_path_of(config, overrides)) folders.push_back(std::move(folder));
+  return folders;
+}
+
+}  // namespace regulon::cli

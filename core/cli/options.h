@@ -1,0 +1,24 @@
+#pragma once
+/// Options that several verbs have.
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace regulon::cli {
+
+/// --plugin-path, one or more times.
+void add_plugin_path(CLI::App& verb, std::vector<std::filesystem::path>& plugin_path);
+/// --vocab. `when` begins its help, and ends in an article.
+void add_vocabulary(CLI::App& verb, std::filesystem::path& vocabulary, const std::string& when);
+
+/// A check of an option: a finite number of at least 0.
+CLI::Validator not_negative();
+
+/// `plugin_path` and then the folders that the config itself names.
+std::vector<std::filesystem::path> plugin_folders(const std::vector<std::filesystem::path>& plugin_path,
+                                                  const std::filesystem::path& config,
+                                                  const std::vector<std::string>& overrides);
+
+}  // namespace regulon::cli
