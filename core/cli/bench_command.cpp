@@ -70,16 +70,16 @@ int bench_step_command(const BenchStepArguments& arguments) {
 /// What a step is made of.
 void add_step_options(CLI::App& verb, core::StepBenchSettings& settings) {
   verb.add_option("--batch", settings.batch, "Rows of a step")
-      ->check(CLI::Range(std::int64_t{1}, kMost))
+      ->check(whole_number(1, kMost))
       ->capture_default_str();
   verb.add_option("--width", settings.width, "Activation width d")
-      ->check(CLI::Range(std::int64_t{1}, kMost))
+      ->check(whole_number(1, kMost))
       ->capture_default_str();
   verb.add_option("--features", settings.features, "Dictionary rows n")
-      ->check(CLI::Range(std::int64_t{1}, kMost))
+      ->check(whole_number(1, kMost))
       ->capture_default_str();
   verb.add_option("--k", settings.k, "Active features of a row")
-      ->check(CLI::Range(std::int64_t{1}, kMost))
+      ->check(whole_number(1, kMost))
       ->capture_default_str();
   verb.add_option("--dead", settings.dead, "Share of the features that are made dead, for AuxK to work on")
       ->check(CLI::Range(0.0, 0.9))
@@ -109,7 +109,7 @@ void add_bench(CLI::App& app, std::function<int()>& run) {
       ->capture_default_str();
   verb->add_option("--device", settings.device, "cpu, cuda or auto")->capture_default_str();
   verb->add_option("--steps", settings.steps, "Steps to measure")
-      ->check(CLI::Range(std::int64_t{1}, kMost))
+      ->check(whole_number(1, kMost))
       ->capture_default_str();
   verb->add_flag("--json", arguments->json, "Print one JSON object");
   add_plugin_path(*verb, arguments->plugin_path);

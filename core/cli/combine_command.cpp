@@ -107,9 +107,9 @@ void add_combine(CLI::App& app, std::function<int()>& run) {
       ->required();
   verb->add_option("--count", settings.count,
                    "Combinations; no feature is in two (as many as there are, up to 100)")
-      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 30));
+      ->check(whole_number(1, 1 << 30));
   verb->add_option("--of", settings.of, "Features in each")
-      ->check(CLI::Range(std::int64_t{2}, std::int64_t{16}))
+      ->check(whole_number(2, 16))
       ->capture_default_str();
   verb->add_option("--choose", settings.choose,
                    "Features that are coactive, nearest to each other, or random")
@@ -121,7 +121,7 @@ void add_combine(CLI::App& app, std::function<int()>& run) {
   verb->add_option("--data", arguments->data,
                    "Files or globs to see which are coactive, in place of the run's held-out rows")
       ->take_all();
-  verb->add_option("--rows", arguments->rows, "Rows to look at, at most")->check(CLI::Range(1, 1 << 30));
+  verb->add_option("--rows", arguments->rows, "Rows to look at, at most")->check(whole_number(1, 1 << 30));
   verb->add_flag("--json", arguments->json, "Print one JSON object");
   add_plugin_path(*verb, arguments->plugin_path);
   verb->callback([arguments, &run, verb] {

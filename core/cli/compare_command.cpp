@@ -103,7 +103,7 @@ void add_compare(CLI::App& app, std::function<int()>& run) {
       ->take_all();
   verb->add_option("--tensor", arguments->tensor,
                    "Name of the matrix in those files, where they hold several");
-  verb->add_option("--rows", arguments->rows, "Rows to look at, at most")->check(CLI::Range(1, 1 << 30));
+  verb->add_option("--rows", arguments->rows, "Rows to look at, at most")->check(whole_number(1, 1 << 30));
   verb->add_flag("--arithmetic", arguments->arithmetic,
                  "Look for each one's features as sums of the other's");
   verb->add_option("--seed", arguments->seed, "Of the random directions to compare with")

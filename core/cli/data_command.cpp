@@ -41,7 +41,7 @@ void add_data(CLI::App& app, std::function<int()>& run) {
   verb->add_option("CONFIG", arguments->config, "A TOML file whose [data] source is a toy")->required();
   verb->add_option("--out", arguments->out, "Folder to make")->required();
   verb->add_option("--rows", arguments->rows, "Rows to write")
-      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 40))
+      ->check(whole_number(1, std::int64_t{1} << 40))
       ->required();
   verb->add_option("--set", arguments->overrides, "Override a value of the config: run.seed=1")->take_all();
   add_plugin_path(*verb, arguments->plugin_path);

@@ -223,7 +223,7 @@ void add_row_options(CLI::App& verb, EvalArguments& arguments) {
       ->needs(data);
   verb.add_option("--truth", arguments.truth,
                   "True features: a safetensors file with `features` [n_true, d]");
-  verb.add_option("--rows", arguments.rows, "Rows to look at, at most")->check(CLI::Range(1, 1 << 30));
+  verb.add_option("--rows", arguments.rows, "Rows to look at, at most")->check(whole_number(1, 1 << 30));
 }
 
 void add_gap_options(CLI::App& verb, EvalArguments& arguments) {
@@ -258,7 +258,7 @@ void add_eval(CLI::App& app, std::function<int()>& run) {
   verb->add_flag("--absorption", arguments->absorption,
                  "Hold each feature's encoder direction against its own and its neighbour's decoder row");
   verb->add_option("--top", arguments->top, "Find so many rows for each feature: those where it is strongest")
-      ->check(CLI::Range(1, 1024));
+      ->check(whole_number(1, 1024));
   add_vocabulary(*verb, arguments->vocabulary, "With --top: a");
   verb->add_option("--beside", arguments->beside,
                    "With --drop: runs with a higher sparsity weight, to hold the curve against")

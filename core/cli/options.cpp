@@ -1,5 +1,8 @@
 #include "core/cli/options.h"
 
+#include <fmt/format.h>
+
+#include <charconv>
 #include <cmath>
 #include <cstdlib>
 #include <utility>
@@ -28,6 +31,18 @@ CLI::Validator not_negative() {
             return fits ? std::string() : "expected a finite number of at least 0, found " + text;
           },
           "NOT NEGATIVE"};
+}
+
+/// CLI11's own check of this does not say what is wrong with 1e3.
+CLI::Validator whole_number(std::int64_t least, std::int64_t most) {
+  return {[least, most](const std::string& text) {
+            std::int64_t value = 0;
+            const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+            const bool whole = error == std::errc() && end == text.data() + text.size();
+            if (whole && value >= least && value <= most) return std::string();
+            return fmt::format("expected a whole number from {} to {}, found {}", least, most, text);
+          },
+          fmt::format("{} to {}", least, most)};
 }
 
 std::vector<fs::path> plugin_folders(const std::vector<fs::path>& plugin_path, const fs::path& config,

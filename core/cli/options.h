@@ -2,6 +2,7 @@
 /// Options that several verbs have.
 
 #include <CLI/CLI.hpp>
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -15,6 +16,9 @@ void add_vocabulary(CLI::App& verb, std::filesystem::path& vocabulary, const std
 
 /// A check of an option: a finite number of at least 0.
 CLI::Validator not_negative();
+
+/// A check of an option: a whole number in [least, most].
+CLI::Validator whole_number(std::int64_t least, std::int64_t most);
 
 /// `plugin_path` and then the folders that the config itself names.
 std::vector<std::filesystem::path> plugin_folders(const std::vector<std::filesystem::path>& plugin_path,

@@ -154,7 +154,7 @@ void add_quickstart(CLI::App& app, std::function<int()>& run) {
                                   "Two short studies on toy data with known features, printed and drawn");
   verb->add_option("--out", arguments->out, "Folder to write to")->capture_default_str();
   verb->add_option("--seeds", arguments->seeds, "Seeds of each study")
-      ->check(CLI::Range(1, 100))
+      ->check(whole_number(1, 100))
       ->capture_default_str();
   verb->callback([arguments, &run] { run = [arguments] { return quickstart_command(*arguments); }; });
 }

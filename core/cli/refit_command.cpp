@@ -62,10 +62,10 @@ void add_refit(CLI::App& app, std::function<int()>& run) {
       ->check(not_negative())
       ->capture_default_str();
   verb->add_option("--rows", arguments->settings.rows, "Training rows to fit on")
-      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 40))
+      ->check(whole_number(1, std::int64_t{1} << 40))
       ->capture_default_str();
   verb->add_option("--iterations", arguments->settings.iterations, "Of conjugate gradients at most")
-      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 30))
+      ->check(whole_number(1, 1 << 30))
       ->capture_default_str();
   verb->add_flag("--json", arguments->json, "Print one JSON object");
   add_plugin_path(*verb, arguments->plugin_path);

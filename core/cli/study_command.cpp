@@ -182,7 +182,7 @@ void add_study(CLI::App& app, std::function<int()>& run) {
       ->take_all();
   verb->add_option("--out", arguments->out, "Folder of the study (runs/NAME)");
   verb->add_option("--jobs", arguments->jobs, "Runs at a time; they share the cores")
-      ->check(CLI::Range(1, 1024))
+      ->check(whole_number(1, 1024))
       ->capture_default_str();
   verb->add_option("--shard", arguments->shard, "Do only the I-th of N parts of the runs: I/N");
   verb->add_flag("--dry-run", arguments->dry_run, "List the runs, with an estimate of time and disk");

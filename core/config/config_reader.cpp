@@ -296,11 +296,12 @@ class ConfigReader {
     }
     if (descriptor == nullptr) {
       const auto names = catalogue_.names(kind.interface_id);
-      problems_.add(place, fmt::format("unknown {} '{}'", kind.word, doc::shown(name)), "", "",
-                    names.empty()
-                        ? fmt::format("there is no {} on the plugin path: see ./regulon plugins", kind.word)
-                        : other_kind(kind, name) + did_you_mean(name, names) +
-                              "; one of your own: name its folder with --plugin-path");
+      problems_.add(
+          place, fmt::format("unknown {} '{}'", kind.word, doc::shown(name)), "", "",
+          names.empty()
+              ? fmt::format("there is no {} on the plugin path: see ./regulon plugins", kind.word)
+              : other_kind(kind, name) + did_you_mean(name, names) +
+                    "; one of your own: build it, and name the folder of its .so with --plugin-path");
     }
     return descriptor;
   }

@@ -53,7 +53,7 @@ std::vector<fs::path> libraries_in(const SearchFolder& folder) {
   if (failed) {
     throw InputError(Problem{"plugin folder " + folder.path.string() + " (from " + folder.asked_by + ")",
                              "it cannot be searched", "a folder", failed.message(),
-                             "Correct the path, or take it out"});
+                             "Build what is to be there, correct the path, or take it out"});
   }
   std::vector<fs::path> found;
   for (const fs::directory_entry& entry : entries) {

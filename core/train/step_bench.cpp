@@ -148,7 +148,8 @@ void make_dead(Trainer& trainer, double share) {
 class Bench {
  public:
   Bench(const StepBenchSettings& settings, PluginHost& host)
-      : config_(parse_config(config_text(settings, host), "bench", settings.overrides, host)),
+      : config_(parse_config(config_text(settings, host), "what bench step's options make",
+                             settings.overrides, host)),
         source_(open_data(config_, !settings.data.empty())),
         trainer_(config_, host, source_->batch(0)) {
     use_device(config_.run.device);

@@ -53,9 +53,36 @@ TEST_F(CommandLine, UnknownOptionGetsASuggestion) {
   expect_words(ended.err, {"--resum", "did you mean '--resume'?"});
 }
 
+TEST_F(CommandLine, CountsAreWholeNumbersInTheirRange) {
+  for (const std::string count : {"1e3", "0", "-1", "many", "7.5", "99999999999999999999"}) {
+    const Ended ended = run_program({"bench", "step", "--batch", count});
+    EXPECT_EQ(ended.exit_code, 2);
+    expect_words(ended.err, {"--batch", "a whole number from 1 to 1073741824, found " + count});
+  }
+}
+
+TEST_F(CommandLine, AConfigThatOptionsMakeIsCalledWhatItIs) {
+  const Ended ended = run_program({"bench", "step", "--features", "8", "--k", "9"});
+  EXPECT_EQ(ended.exit_code, 2);
+  expect_words(ended.err, {"what bench step's options make", "at most 8", "found 9"});
+}
+
+TEST_F(CommandLine, APluginThatIsNotBuiltYetIsToBeBuilt) {
+  const fs::path folder = scratch_ / "build";
+  const Ended missing = train(scratch_ / "run", {"--plugin-path", folder.string()});
+  EXPECT_EQ(missing.exit_code, 2);
+  expect_words(missing.err, {folder.string(), "Build what is to be there"});
+  fs::create_directories(folder);
+  const Ended empty =
+      train(scratch_ / "run", {"--plugin-path", folder.string(), "--set", "encoder.plugin=mine"});
+  EXPECT_EQ(empty.exit_code, 2);
+  expect_words(empty.err, {"unknown encoder 'mine'", "build it, and name the folder of its .so"});
+}
+
 TEST_F(CommandLine, EveryVerbHasHelp) {
   for (const std::string verb :
-       {"quickstart", "train", "study", "report", "data", "eval", "export", "import", "plugins"}) {
+       {"quickstart", "train", "study", "bench", "report", "data", "eval", "compare", "combine", "encode",
+        "refit", "export", "import", "plugins", "new-plugin", "check-plugin"}) {
     const Ended ended = run_program({verb, "--help"});
     EXPECT_EQ(ended.exit_code, 0) << verb;
     EXPECT_NE(ended.out.find(verb), std::string::npos) << ended.out;
