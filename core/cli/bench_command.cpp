@@ -82,7 +82,7 @@ void add_step_options(CLI::App& verb, core::StepBenchSettings& settings) {
       ->check(whole_number(1, kMost))
       ->capture_default_str();
   verb.add_option("--dead", settings.dead, "Share of the features that are made dead, for AuxK to work on")
-      ->check(CLI::Range(0.0, 0.9))
+      ->check(share_up_to(0.9))
       ->capture_default_str();
   verb.add_option("--encoder", settings.encoder,
                   "Encoder plugin; this and the next two unless given: configs/bench/step.toml's");
@@ -104,6 +104,7 @@ void add_bench(CLI::App& app, std::function<int()>& run) {
   core::StepBenchSettings& settings = arguments->settings;
   add_step_options(*verb, settings);
   verb->add_option("--threads", settings.threads, "CPU threads; 0: as a run would choose")
+      ->check(whole_number(0, 1 << 20))
       ->capture_default_str();
   verb->add_option("--precision", settings.precision, "Of the screening product: auto, float32, bfloat16")
       ->capture_default_str();

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -117,7 +118,9 @@ void add_combine(CLI::App& app, std::function<int()>& run) {
       ->capture_default_str();
   verb->add_option("--parts", arguments->parts,
                    "Text file that says which: one combination a line, ids between commas or spaces");
-  verb->add_option("--seed", settings.seed, "Of the random choice")->capture_default_str();
+  verb->add_option("--seed", settings.seed, "Of the random choice")
+      ->check(whole_number(0, std::numeric_limits<std::int64_t>::max()))
+      ->capture_default_str();
   verb->add_option("--data", arguments->data,
                    "Files or globs to see which are coactive, in place of the run's held-out rows")
       ->take_all();

@@ -1,6 +1,7 @@
 #pragma once
 /// The verbs of the command line, one file each. add_VERB adds the verb to `app`, with its options; where the
-/// verb is asked for, `run` becomes what does it and returns the exit code.
+/// verb is asked for, `run` becomes what does it and returns the exit code; it has
+/// to last until the command line is parsed.
 
 #include <CLI/CLI.hpp>
 #include <functional>

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -107,6 +108,7 @@ void add_compare(CLI::App& app, std::function<int()>& run) {
   verb->add_flag("--arithmetic", arguments->arithmetic,
                  "Look for each one's features as sums of the other's");
   verb->add_option("--seed", arguments->seed, "Of the random directions to compare with")
+      ->check(whole_number(0, std::numeric_limits<std::int64_t>::max()))
       ->capture_default_str();
   verb->add_flag("--json", arguments->json, "Print one JSON object");
   verb->add_option(

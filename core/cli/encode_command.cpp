@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <functional>
 #include <limits>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -125,7 +126,8 @@ void add_encode(CLI::App& app, std::function<int()>& run) {
   verb->add_option("--solver", arguments->solver,
                    "Solve for the codes: omp, matching_pursuit, gradient_pursuit, fista, cd");
   verb->add_option("--lambda", arguments->lambda, "Price of a code, for the solver");
-  verb->add_option("--k", arguments->k, "Features a row at most, for pursuits");
+  verb->add_option("--k", arguments->k, "Features a row at most, for pursuits")
+      ->check(whole_number(0, 1 << 30));
   verb->add_option("--tolerance", arguments->tolerance,
                    "Duality gap of lasso solvers, as a share of |x|^2 / 2")
       ->capture_default_str();
@@ -134,7 +136,7 @@ void add_encode(CLI::App& app, std::function<int()>& run) {
       ->check(not_negative());
   verb->add_flag("--signed", arguments->both_signs, "Codes of both signs");
   verb->add_flag("--warm", arguments->warm, "Let the solver begin with the encoder's codes");
-  verb->add_option("--rows", arguments->rows, "Rows at most")->check(not_negative());
+  verb->add_option("--rows", arguments->rows, "Rows at most")->check(whole_number(0, std::int64_t{1} << 40));
   add_plugin_path(*verb, arguments->plugin_path);
   verb->callback([arguments, &run] { run = [arguments] { return encode_command(*arguments); }; });
 }

@@ -239,7 +239,7 @@ void add_gap_options(CLI::App& verb, EvalArguments& arguments) {
       ->check(not_negative());
   verb.add_option("--k", arguments.solving.k, "Features a row of pursuits; unless given: the encoder's L0")
       ->needs(gap)
-      ->check(not_negative());
+      ->check(whole_number(0, 1 << 30));
   verb.add_option("--plot", arguments.plot, "Write plots of the gap to this HTML file");
 }
 

@@ -21,28 +21,36 @@ namespace {
 constexpr int kRunFailed = 1;
 constexpr int kBadInput = 2;
 
-/// Words that the verb (or the program) would have understood in the place of `word`.
-std::vector<std::string> known_words(const CLI::App& app, const std::string& word) {
+/// The program and the verbs that the command line asked for, each below the one before: `bench`, `step`.
+std::vector<const CLI::App*> asked_for(const CLI::App& app) {
+  std::vector<const CLI::App*> all{&app};
+  for (auto below = app.get_subcommands(); !below.empty(); below = all.back()->get_subcommands())
+    all.push_back(below.front());
+  return all;
+}
+
+/// Words that `verb` (or the program) would have understood in the place of `word`.
+std::vector<std::string> known_words(const CLI::App& verb, const std::string& word) {
   std::vector<std::string> words;
-  const auto chosen = app.get_subcommands();
   if (word.rfind('-', 0) == 0) {
-    for (const auto* option : (chosen.empty() ? app : *chosen.front()).get_options()) {
+    for (const auto* option : verb.get_options()) {
       for (const auto& name : option->get_lnames()) words.push_back("--" + name);
     }
-  } else if (chosen.empty()) {
-    for (const auto* verb : app.get_subcommands([](const CLI::App*) { return true; }))
-      words.push_back(verb->get_name());
+  } else {
+    for (const auto* below : verb.get_subcommands([](const CLI::App*) { return true; }))
+      words.push_back(below->get_name());
   }
   return words;
 }
 
 int refuse(const CLI::App& app, const CLI::ParseError& error) {
-  const auto chosen = app.get_subcommands();
-  const std::string verb = chosen.empty() ? "" : " " + chosen.front()->get_name();
+  const std::vector<const CLI::App*> verbs = asked_for(app);
+  std::string verb;
+  for (std::size_t i = 1; i < verbs.size(); ++i) verb += " " + verbs[i]->get_name();
   const std::vector<std::string> left = app.remaining(true);
   std::string complaint = error.what();
   if (!left.empty()) {
-    const std::string hint = regulon::did_you_mean(left.front(), known_words(app, left.front()));
+    const std::string hint = regulon::did_you_mean(left.front(), known_words(*verbs.back(), left.front()));
     complaint = fmt::format("'{}' is not known here{}{}", left.front(), hint.empty() ? "" : ": ", hint);
   }
   fmt::print(stderr, "regulon{0}: {1}\n`regulon{0} --help` says what there is.\n", verb, complaint);

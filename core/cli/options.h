@@ -17,7 +17,10 @@ void add_vocabulary(CLI::App& verb, std::filesystem::path& vocabulary, const std
 /// A check of an option: a finite number of at least 0.
 CLI::Validator not_negative();
 
-/// A check of an option: a whole number in [least, most].
+/// A check of an option: a number in [0, most].
+CLI::Validator share_up_to(double most);
+
+/// A check of an option: a whole number in [least, most], in plain decimal digits.
 CLI::Validator whole_number(std::int64_t least, std::int64_t most);
 
 /// `plugin_path` and then the folders that the config itself names.

@@ -83,13 +83,14 @@ bool Adam::has_gradient(std::size_t index) const {
 }
 
 void Adam::backward(const at::Tensor& loss) {
-  std::vector<at::Tensor> leaves;
   for (std::size_t index = 0; index < parameters_.size(); ++index) {
-    leaves.push_back(parameters_[index].tensor);
-    if (!pending_[index].empty()) leaves.back().mutable_grad() = std::exchange(pending_[index], {}).make();
+    if (pending_[index].empty()) continue;
+    parameters_[index].tensor.mutable_grad() = std::exchange(pending_[index], {}).make();
   }
   // Clipping needs the norm of all rows before the first is used: made ones need not be summed twice.
   if (section_.clip > 0) return loss.backward();
+  std::vector<at::Tensor> leaves;
+  for (const auto& parameter : parameters_) leaves.push_back(parameter.tensor);
   ops::PendingGradients gradients(leaves);
   loss.backward();
   for (std::size_t index = 0; index < parameters_.size(); ++index) pending_[index] = gradients.take(index);

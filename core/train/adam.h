@@ -28,7 +28,8 @@ class Adam {
 
   /// Backward of the scalar `loss`; gradients add up until the next `step`. Those that may wait are left to
   /// it, which sums each row when it comes to it, so that they are never written, unless there is clipping.
-  /// Throws what the backward throws; nothing of it is left pending then.
+  /// Throws what the backward throws; what leaves took before stays in their `grad()`, and nothing is
+  /// pending.
   void backward(const at::Tensor& loss);
 
   /// Updates every parameter that has a gradient, then drops the gradients. `updates` made so far come from

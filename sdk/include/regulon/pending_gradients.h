@@ -44,10 +44,11 @@ class PendingRows {
 /// While this lives, a backward leaves the gradients of `leaves` pending where operations of this SDK reach
 /// single rows of them (`decode`, `select_product`, `pair_cosines` and what is made of these); whatever other
 /// operations add is in `leaf.grad()` as usual. Nothing waits of a leaf with hooks, which are to see its
-/// gradient, nor of a tensor that is no leaf.
+/// gradient, nor of a tensor that is no leaf. What a backward that threw had handed to a leaf before stays,
+/// as it does in `grad()`.
 class PendingGradients {
  public:
-  /// Throws RunError if a leaf is there twice, or another object of this class has it.
+  /// Throws RunError if a leaf is not defined, is there twice, or if another object of this class has it.
   explicit PendingGradients(const std::vector<at::Tensor>& leaves);
   /// What nobody took is gone.
   ~PendingGradients();

@@ -46,12 +46,14 @@ void PendingRows::visit(std::int64_t first,
   const std::int64_t n = entries.size(0) - 1;
   if (first < 0 || first > n) {
     detail::fail(kPendingRows, "cannot visit the rows from there on", fmt::format("a row in [0, {}]", n),
-                 fmt::format("{}", first));
+                 fmt::format("{}", first), "Pass the first row that is wanted, 0 for all.");
   }
   const std::int64_t d = lists().summer.width();
-  const std::int64_t block = std::max<std::int64_t>(1, kBlockBytes / detail::bytes_of_row<float>(d));
+  const std::int64_t row_bytes = std::max<std::int64_t>(1, detail::bytes_of_row<float>(d));
+  const std::int64_t most = std::max<std::int64_t>(1, kBlockBytes / row_bytes);
   const at::Tensor work = entries + kUseCost * at::arange(n + 1, entries.options());
   const auto visit_some = [&](std::int64_t begin, std::int64_t end) {
+    const std::int64_t block = std::min(most, end - begin);
     std::vector<float> gradients(static_cast<std::size_t>(block * d));
     for (std::int64_t row = first + begin; row < first + end; row += block) {
       const std::int64_t count = std::min(block, first + end - row);
@@ -73,6 +75,10 @@ struct PendingGradients::Leaf {
 PendingGradients::PendingGradients(const std::vector<at::Tensor>& leaves) {
   leaves_.reserve(leaves.size());
   for (const at::Tensor& leaf : leaves) {
+    if (!leaf.defined()) {
+      detail::fail("PendingGradients", fmt::format("cannot keep the gradient of leaves[{}]", leaves_.size()),
+                   "a tensor", detail::text_of(leaf), "Leave out what is not there.");
+    }
     leaves_.push_back({leaf, detail::KeptSums(leaf)});
     if (leaves_.back().sums.alone()) continue;
     detail::fail("PendingGradients",
@@ -100,8 +106,12 @@ PendingRows PendingGradients::take(std::size_t index) {
   }
   PendingRows rows;
   rows.lists_ = std::make_shared<const PendingRows::Lists>(std::move(parts), start);
-  made = rows.lists_->summer.has_windows() ? rows.make() : at::Tensor();
-  return made.defined() ? PendingRows() : rows;
+  if (rows.lists_->summer.has_windows()) {
+    made = rows.make();
+    return {};
+  }
+  made = at::Tensor();
+  return rows;
 }
 
 }  // namespace regulon::ops

@@ -54,11 +54,30 @@ TEST_F(CommandLine, UnknownOptionGetsASuggestion) {
 }
 
 TEST_F(CommandLine, CountsAreWholeNumbersInTheirRange) {
-  for (const std::string count : {"1e3", "0", "-1", "many", "7.5", "99999999999999999999"}) {
+  for (const std::string count : {"1e3", "0", "-1", "many", "7.5", "1073741825", "99999999999999999999",
+                                  "010", "0x10", "+5", " 5", ""}) {
     const Ended ended = run_program({"bench", "step", "--batch", count});
     EXPECT_EQ(ended.exit_code, 2);
-    expect_words(ended.err, {"--batch", "a whole number from 1 to 1073741824, found " + count});
+    expect_words(ended.err, {"--batch", "a whole number from 1 to 1073741824, found '" + count + "'"});
+    expect_words(ended.err, {"`regulon bench step --help`"});
   }
+  const Ended of_gap = run_program({"eval", "run", "--gap", "--k", "2.5"});
+  EXPECT_EQ(of_gap.exit_code, 2);
+  expect_words(of_gap.err, {"--k", "a whole number from 0", "found '2.5'"});
+}
+
+TEST_F(CommandLine, SharesAreNumbersInTheirRange) {
+  for (const std::string share : {"nan", "0.95", "-0.1", "half"}) {
+    const Ended ended = run_program({"bench", "step", "--dead", share});
+    EXPECT_EQ(ended.exit_code, 2);
+    expect_words(ended.err, {"--dead", "a share from 0 to 0.9, found '" + share + "'"});
+  }
+}
+
+TEST_F(CommandLine, AnOptionOfAVerbBelowAnotherGetsASuggestion) {
+  const Ended ended = run_program({"bench", "step", "--batc", "5"});
+  EXPECT_EQ(ended.exit_code, 2);
+  expect_words(ended.err, {"--batc", "did you mean '--batch'?"});
 }
 
 TEST_F(CommandLine, AConfigThatOptionsMakeIsCalledWhatItIs) {

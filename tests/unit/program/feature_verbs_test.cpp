@@ -127,7 +127,7 @@ TEST_F(FeatureVerbs, RefuseWhatMakesNoSense) {
   refused({"--absorption"}, {"an encoder without directions", "two_layer"});
   refused({"--top", "2", "--json"}, {"--table FILE"});
   refused({"--top", "0"}, {"--top"});
-  refused({"--prune", "-1"}, {"--prune", "at least 0, found -1"});
+  refused({"--prune", "-1"}, {"--prune", "at least 0, found '-1'"});
   refused({"--prune", "inf"}, {"finite number"});
   refused({"--lambda", "0.1"}, {"--lambda requires --gap"});
   refused({"--solver", "omp"}, {"--solver requires --gap"});
