@@ -69,18 +69,13 @@ int bench_step_command(const BenchStepArguments& arguments) {
 
 /// What a step is made of.
 void add_step_options(CLI::App& verb, core::StepBenchSettings& settings) {
-  verb.add_option("--batch", settings.batch, "Rows of a step")
-      ->check(whole_number(1, kMost))
-      ->capture_default_str();
-  verb.add_option("--width", settings.width, "Activation width d")
-      ->check(whole_number(1, kMost))
-      ->capture_default_str();
-  verb.add_option("--features", settings.features, "Dictionary rows n")
-      ->check(whole_number(1, kMost))
-      ->capture_default_str();
-  verb.add_option("--k", settings.k, "Active features of a row")
-      ->check(whole_number(1, kMost))
-      ->capture_default_str();
+  const auto count = [&](const char* option, std::int64_t& value, const char* help) {
+    verb.add_option(option, value, help)->check(whole_number(1, kMost))->capture_default_str();
+  };
+  count("--batch", settings.batch, "Rows of a step");
+  count("--width", settings.width, "Activation width d");
+  count("--features", settings.features, "Dictionary rows n");
+  count("--k", settings.k, "Active features of a row");
   verb.add_option("--dead", settings.dead, "Share of the features that are made dead, for AuxK to work on")
       ->check(share_up_to(0.9))
       ->capture_default_str();

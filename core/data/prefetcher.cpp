@@ -8,14 +8,14 @@
 namespace regulon::core {
 
 Prefetcher::Prefetcher(Source& source, std::int64_t first_step, Making making)
-    : source_(source), making_(making), step_(first_step) {
+    : source_(source), step_(first_step) {
   if (making == Making::ahead) worker_ = std::jthread([this](const std::stop_token& stop) { work(stop); });
 }
 
 Prefetcher::~Prefetcher() = default;
 
 at::Tensor Prefetcher::next() {
-  if (making_ == Making::when_asked) {
+  if (!worker_.joinable()) {  // made when asked
     at::Tensor batch = source_.batch(step_);
     ++step_;
     return batch;

@@ -37,7 +37,6 @@ class Prefetcher {
   void work(const std::stop_token& stop);
 
   Source& source_;
-  Making making_;
   std::mutex mutex_;
   std::condition_variable_any changed_;
   std::int64_t step_;   // the step being made, or made and not fetched

@@ -4,7 +4,6 @@
 #include "core/config/config.h"
 #include "core/io/named_tensors.h"
 #include "core/model/parameter.h"
-#include "core/train/adam_kernel.h"
 
 #include <regulon/pending_gradients.h>
 
@@ -12,6 +11,8 @@
 #include <vector>
 
 namespace regulon::core {
+
+struct AdamConstants;
 
 /// The learning rate of `step` (from 0) in a run of `steps`: linear warm-up, constant, linear decay to zero.
 double learning_rate_at(const OptimiserSection& section, std::int64_t step, std::int64_t steps);

@@ -130,9 +130,7 @@ at::Tensor hand_in(const at::IValue& meeting, RowSums gradient) {
 KeptSums::KeptSums(const at::Tensor& leaf) {
   if (leaf.is_leaf() && leaf.requires_grad()) node_ = torch::autograd::impl::grad_accumulator(leaf);
   meeting_ = meeting_of(leaf);
-  if (meeting_.isNone() || found_at(meeting_).keep(true)) return;
-  meeting_ = {};
-  alone_ = false;
+  if (!meeting_.isNone() && !found_at(meeting_).keep(true)) meeting_ = {};
 }
 
 KeptSums::~KeptSums() {

@@ -40,15 +40,14 @@ class KeptSums {
   KeptSums& operator=(KeptSums&&) = delete;
 
   /// False where another one of the leaf lives, which goes on alone.
-  bool alone() const { return alone_; }
+  bool alone() const { return node_ == nullptr || !meeting_.isNone(); }
 
   /// What waits; of several backwards, in their order.
   std::vector<RowSums> take();
 
  private:
   std::shared_ptr<torch::autograd::Node> node_;  ///< that of the leaf, which would else go with the graph
-  at::IValue meeting_;
-  bool alone_ = true;
+  at::IValue meeting_;                           ///< none without a leaf, or where another one keeps it
 };
 
 }  // namespace regulon::ops::detail

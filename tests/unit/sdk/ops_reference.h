@@ -10,6 +10,7 @@
 #include <cmath>
 #include <cstdint>
 #include <functional>
+#include <utility>
 #include <vector>
 
 namespace regulon::test {
@@ -27,6 +28,16 @@ class Threads {
  private:
   int before_;
 };
+
+/// `scale`; whose backward runs `inner`, as checkpointing computes a forward anew and goes back through it.
+inline at::Tensor running_in_backward(const at::Tensor& scale, std::function<void()> inner) {
+  at::Tensor same = scale * 1;
+  same.register_hook([inner = std::move(inner)](const at::Tensor&) {
+    const at::AutoGradMode on(true);
+    inner();
+  });
+  return same;
+}
 
 /// Same shape, dtype and bits (but for the sign of zero).
 inline bool same_bits(const at::Tensor& a, const at::Tensor& b) {

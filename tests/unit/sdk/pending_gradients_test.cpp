@@ -2,7 +2,7 @@
 #include <regulon/pairs.h>
 #include <regulon/pending_gradients.h>
 #include <torch/csrc/autograd/autograd.h>
-#include <torch/csrc/autograd/custom_function.h>
+#include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/function_hook.h>
 #include <torch/csrc/autograd/variable.h>
 
@@ -202,25 +202,10 @@ TEST(PendingGradients, AGradientThatIsThereIsPartOfThem) {
   EXPECT_TRUE(test::same_bits(visited(pending), pending.make()));
 }
 
-/// Runs the rows' own backward in its backward, as checkpointing does.
-struct NestedBackward final : torch::autograd::Function<NestedBackward> {
-  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& scale,
-                            const at::Tensor& rows) {
-    context->save_for_backward({rows});
-    return scale * 1;
-  }
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
-                                                 const torch::autograd::variable_list& gradients) {
-    const at::AutoGradMode on(true);
-    by_rows(context->get_saved_variables()[0]).backward();
-    return {gradients[0], {}};
-  }
-};
-
 TEST(PendingGradients, NestedBackwardsAreKeptToo) {
   const at::Tensor rows = leaf();
   const at::Tensor scale = at::ones({}).set_requires_grad(true);
-  const at::Tensor nested = NestedBackward::apply(scale, rows);
+  const at::Tensor nested = test::running_in_backward(scale, [&] { by_rows(rows).backward(); });
   const at::Tensor value = by_rows(rows) + nested;
   ops::PendingGradients gradients({rows});
   value.backward();

@@ -1,7 +1,6 @@
 #include <regulon/ops.h>
 #include <regulon/pairs.h>
 #include <torch/csrc/autograd/autograd.h>
-#include <torch/csrc/autograd/custom_function.h>
 #include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/variable.h>
 
@@ -141,24 +140,6 @@ TEST(SharedGradientTest, ABackwardThatThrewKeepsNothingAlive) {
   EXPECT_TRUE(left.expired());
 }
 
-/// Computes its forward anew in its backward, as checkpointing does.
-struct Again final : torch::autograd::Function<Again> {
-  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& scale,
-                            const at::Tensor& rows) {
-    context->save_for_backward({rows});
-    return scale * 1;
-  }
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
-                                                 const torch::autograd::variable_list& gradients) {
-    const at::AutoGradMode on(true);
-    const at::Tensor rows = context->get_saved_variables()[0];
-    const at::Tensor ids = at::arange(kSharedRows - 1, at::kLong);
-    ops::pair_cosines(rows, ids, ids + 1).sum().backward();
-    rows.sin().sum().backward();  // a use of another kind, alone
-    return {gradients[0], {}};
-  }
-};
-
 TEST(SharedGradientTest, NestedBackwardsKeepApart) {
   const at::Tensor apart = added_up(at::kDouble, false);
   const at::Tensor inner = leaf(at::kDouble);
@@ -167,7 +148,10 @@ TEST(SharedGradientTest, NestedBackwardsKeepApart) {
 
   const at::Tensor rows = leaf(at::kDouble);
   const at::Tensor scale = at::ones({}, at::kDouble).set_requires_grad(true);
-  const at::Tensor nested = Again::apply(scale, rows);
+  const at::Tensor nested = test::running_in_backward(scale, [&] {
+    ops::pair_cosines(rows, ids, ids + 1).sum().backward();
+    rows.sin().sum().backward();  // a use of another kind, alone
+  });
   const at::Tensor uses = many_uses(rows, false);  // made later: they wait while the nested ones run
   (uses + nested).backward();
   EXPECT_TRUE(at::allclose(rows.grad(), apart + inner.grad(), 1e-12, 1e-12));
